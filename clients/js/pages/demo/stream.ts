@@ -1,0 +1,67 @@
+/** Every event as it comes, newest on top, and the signals that are worth a line. */
+import type { HubClient, Received } from "../../src/client";
+import type { Off } from "../../src/emitter";
+import type { SignalName } from "../../src/protocol";
+import { clock, find, make, prepend } from "./dom";
+
+const MOST = 100;
+const SIGNALS: SignalName[] = [
+  "notification:read",
+  "notification:read_all",
+  "sync:reset",
+  "auth:expiring",
+  "server:draining",
+  "session:closed",
+  "error",
+];
+
+export function stream(hub: HubClient): Off[] {
+  const clear = find("clear");
+  const empty = (): void => {
+    find("stream").replaceChildren();
+    find("stream-empty").hidden = false;
+  };
+  empty();
+  clear.addEventListener("click", empty);
+  return [
+    hub.on("event", (received) => add(event(received))),
+    ...SIGNALS.map((name) => hub.on(name, (payload: unknown) => add(signal(name, payload)))),
+    () => clear.removeEventListener("click", empty),
+  ];
+}
+
+function add(row: HTMLElement): void {
+  find("stream-empty").hidden = true;
+  prepend(find("stream"), row, MOST);
+}
+
+function event({ envelope, replayed }: Received): HTMLElement {
+  return make(
+    "li",
+    {
+      class: replayed ? "event replayed" : "event",
+      "data-testid": "event",
+      "data-id": envelope.id,
+      "data-severity": envelope.severity,
+    },
+    make(
+      "p",
+      { class: "line" },
+      make("code", { class: "type" }, envelope.type),
+      replayed ? make("span", { class: "tag replay" }, "replayed") : null,
+      clock(envelope.createdAt),
+    ),
+    envelope.title ? make("strong", {}, envelope.title) : null,
+    envelope.message ? make("p", {}, envelope.message) : null,
+    make("p", { class: "meta code" }, envelope.cursor ?? "volatile"),
+  );
+}
+
+function signal(name: string, payload: unknown): HTMLElement {
+  return make(
+    "li",
+    { class: "event signal", "data-testid": "signal" },
+    make("p", { class: "line" }, make("code", { class: "type" }, name), clock(new Date().toISOString())),
+    make("p", { class: "meta code" }, JSON.stringify(payload)),
+  );
+}

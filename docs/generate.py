@@ -1,0 +1,152 @@
+"""Writes into the pages what the code knows better: `python docs/generate.py`, or `--check` to only compare.
+
+A page marks the place of a block with `<!-- generated: NAME -->` and `<!-- end: NAME -->`; what stands
+between is replaced. Knows which block is made how, and nothing of the pages.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
+
+
+def settings() -> str:
+    from hub.commands.describe import markdown_table
+
+    return markdown_table()
+
+
+def transitions() -> str:
+    """The states of a delivery as a diagram."""
+    from hub.domain.delivery import TERMINAL, TRANSITIONS, Status
+
+    order = list(Status)
+    lines = [
+        "```mermaid",
+        "stateDiagram-v2",
+        f"    [*] --> {Status.PLANNED}",
+        f"    [*] --> {Status.SKIPPED}",
+    ]
+    for state in order:
+        lines += [f"    {state} --> {after}" for after in order if after in TRANSITIONS[state]]
+    lines += [f"    {state} --> [*]" for state in order if state in TERMINAL]
+    return "\n".join([*lines, "```"])
+
+
+def types() -> str:
+    """The registry of event types as a table."""
+    import tomllib
+
+    from hub.domain.events import Registry
+
+    registry = Registry.from_tables(tomllib.loads((DOCS.parent / "hub" / "types.toml").read_text()))
+    lines = ["| type | sent as | also accepted | channels | severity | kept |", "|---|---|---|---|---|---|"]
+    for name, kind in registry.types.items():
+        aliases = ", ".join(f"`{alias}`" for alias in kind.aliases)
+        kept = f"{kind.ttl_days} days" if kind.ttl_days else ""
+        cells = (f"`{name}`", f"`{kind.wire}`", aliases, ", ".join(kind.channels), kind.severity, kept)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def commands() -> str:
+    """Every command of `hub`: what it does, its arguments and options."""
+    import typer
+
+    from hub.cli import app
+
+    return "\n\n".join(_command("hub", typer.main.get_command(app)))
+
+
+def _command(name: str, command: Any) -> Iterator[str]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield f"### {name}\n\n{' '.join((command.help or '').split())}"
+        shown = [one for one in command.params if one.name != "help" and not getattr(one, "hidden", False)]
+        rows = [_parameter(parameter) for parameter in shown]
+        if rows:
+            yield "\n".join(["| | | default |", "|---|---|---|", *rows])
+    else:
+        for word, child in sorted(inner.items()):
+            yield from _command(f"{name} {word}", child)
+
+
+def _parameter(parameter: Any) -> str:
+    option = parameter.param_type_name == "option"
+    called = ", ".join(parameter.opts) if option else parameter.name.upper()
+    help = parameter.help or ""
+    if getattr(parameter, "envvar", None):
+        help += f" Also read from {parameter.envvar}."
+    default = "" if parameter.default in (None, False, "", []) or parameter.required else parameter.default
+    shown = "required" if parameter.required else f"`{default}`" if default != "" else ""
+    return f"| `{called}` | {help.strip()} | {shown} |"
+
+
+# What each table is for. A table that is missing here fails the test of these pages.
+TABLES = {
+    "tenants": "one row per tenant: epoch, newest offset, what retention removed",
+    "events": "the log",
+    "event_rooms": "which rooms an event went to",
+    "scheduled": "accepted requests that wait for their `sendAt`",
+    "receipts": "what one user did with one notification",
+    "read_marks": "up to where a user has read everything",
+    "deliveries": "one notification to one person on one outside channel",
+    "attempts": "every call of a provider",
+    "people": "where a person can be reached",
+    "people_roles": "who is meant by a role when it is mailed",
+    "api_keys": "keys of backends, hashed",
+    "idempotency_keys": "what was answered to which key",
+    "expansions": "audiences that are being turned into deliveries, chunk by chunk",
+    "outbox": "the development sandbox",
+}
+
+
+def tables() -> str:
+    """Every table with its key. Raises KeyError for one that nobody has described."""
+    from hub.store.tables import metadata
+
+    rows = []
+    for table in metadata.sorted_tables:
+        key = ", ".join(f"`{column.name}`" for column in table.primary_key)
+        rows.append(f"| `{table.name}` | {TABLES[table.name]} | {key} |")
+    return "\n".join(["| table | holds | key |", "|---|---|---|", *sorted(rows)])
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "settings": settings,
+    "transitions": transitions,
+    "types": types,
+    "commands": commands,
+    "tables": tables,
+}
+
+
+def renewed(page: str) -> str:
+    """The page with its blocks made anew. Raises KeyError for a block that nobody knows."""
+    return BLOCK.sub(lambda found: f"{found[1]}{BLOCKS[found[2]]()}\n{found[3]}", page)
+
+
+def stale() -> dict[Path, str]:
+    """Every page that differs from what it would be now, and what it would be."""
+    pages = {path: renewed(path.read_text()) for path in sorted(DOCS.rglob("*.md"))}
+    return {path: text for path, text in pages.items() if text != path.read_text()}
+
+
+def main() -> int:
+    pages = stale()
+    checking = "--check" in sys.argv[1:]
+    for path, text in pages.items():
+        sys.stdout.write(f"{path.relative_to(DOCS)} {'is out of date' if checking else 'written'}\n")
+        if not checking:
+            path.write_text(text)
+    return 1 if checking and pages else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Redis: how processes talk while they run. A cache: wiping it loses nothing durable."""

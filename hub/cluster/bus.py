@@ -1,0 +1,199 @@
+"""The bus: how the processes of a hub tell each other what happened.
+
+SQL is the truth and Redis only the fast way, so the bus promises: for every tenant that is followed here,
+`deliver` is called with each durable event exactly once and in the order of the log, whatever Redis loses,
+repeats or mixes up. A hole is read from SQL; a slow poll finds what nobody mentioned. Signals and volatile
+events pass straight through and may be lost. A process's own records reach its own followers without
+Redis. The bus does not know rooms, connections or what a body says.
+
+Channels: `{prefix}:t:{tenant}` for a tenant's records, `{prefix}:control` for orders to every process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from hub.cluster.followed import Followed, Positions
+from hub.cluster.following import Fill, Following, Repairs, Source
+from hub.cluster.link import PACE, Pace
+from hub.cluster.listener import Listener
+from hub.cluster.publisher import Publisher
+from hub.cluster.record import Record, RecordForged, RecordRefused, node_mark, sent_by
+from hub.domain.events import Position
+
+# So many tenants may read SQL at once; the other connections of the pool are for requests.
+FILLS_AT_ONCE = 4
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Counts:
+    """Records since the start: from other nodes, refused for form or signature, failed in `deliver`."""
+
+    received: int = 0
+    malformed: int = 0
+    forged: int = 0
+    failed: int = 0
+
+
+class Bus:
+    """`url` None: no Redis; the process works alone, and the poll finds what others commit.
+
+    `node` names this process and must be unique in the cluster. `deliver` is called synchronously.
+    `fill(tenant, after, upto)` and `positions(tenants)` read SQL; the records of `fill` carry their epoch.
+    `hole_seconds` is the time a straggler has, `poll_seconds` the time between looks at SQL.
+    Raises ValueError for a URL that cannot be read.
+    """
+
+    def __init__(
+        self,
+        url: str | None,
+        *,
+        prefix: str,
+        node: str,
+        key: bytes | None,
+        deliver: Callable[[Record], None],
+        fill: Fill,
+        positions: Positions,
+        hole_seconds: float,
+        poll_seconds: float,
+        pace: Pace = PACE,
+    ) -> None:
+        self.counts = Counts()
+        self.repairs = Repairs()
+        self._prefix = prefix
+        self._node = node
+        self._mark = node_mark(node)
+        self._key = key
+        self._deliver = deliver
+        self._control = f"{prefix}:control".encode()
+        self._ready: deque[Record] = deque()
+        self._delivering = False
+        self.publisher = Publisher(url, pace=pace) if url else None
+        self.listener = (
+            Listener(url, pace=pace, receive=self._received, restored=self._restored) if url else None
+        )
+        source = Source(fill, asyncio.Semaphore(FILLS_AT_ONCE), hole_seconds, pace.patience, self.repairs)
+        self._followed = Followed(
+            begin=lambda tenant: Following(tenant, source, self._dispatch),
+            channel=self._tenant_channel,
+            positions=positions,
+            listener=self.listener,
+            poll_seconds=poll_seconds,
+            linger=pace.linger,
+        )
+
+    @property
+    def connected(self) -> bool:
+        """Whether records of other processes arrive by Redis at the moment."""
+        return self.listener is not None and self.listener.connected
+
+    async def open(self) -> None:
+        """Starts. Waits for the first attempt to reach Redis, and goes on without when it fails."""
+        self._followed.open()
+        if self.publisher is not None and self.listener is not None:
+            self.publisher.open()
+            self.listener.want(self._control)
+            await self.listener.open()
+
+    async def close(self) -> None:
+        """Sends what still waits to be published (for a moment), and stops."""
+        await self._followed.close()
+        if self.publisher is not None and self.listener is not None:
+            await self.publisher.close()
+            await self.listener.close()
+
+    # -- following -----------------------------------------------------------------------------------
+    async def follow(self, tenant: str) -> Position:
+        """Follows the tenant's log until `unfollow`; calls are counted.
+
+        Returns what was dispatched here so far; everything after it will be delivered. Waits for Redis a
+        moment only. Raises `TenantUnknown`, or what `positions` raises; then this call is not counted.
+        """
+        return await self._followed.follow(tenant)
+
+    def unfollow(self, tenant: str) -> None:
+        """Takes back one `follow`. The last one ends the subscription after a while."""
+        self._followed.unfollow(tenant)
+
+    def position(self, tenant: str) -> Position | None:
+        """What was dispatched here; None when the tenant is not followed (yet). Its epoch may change."""
+        following = self._followed.get(tenant)
+        return following.position if following else None
+
+    async def catch_up(self, tenant: str) -> Position:
+        """Reads SQL now and dispatches what was missed. Raises what SQL raises; LookupError: not followed."""
+        return await self._followed.catch_up(tenant)
+
+    # -- publishing ----------------------------------------------------------------------------------
+    def publish(self, records: Sequence[Record]) -> None:
+        """Tells this process at once and the others within the tick. Never blocks, never raises."""
+        for record in records:
+            if self.publisher is not None:
+                try:
+                    data = record.encode(self._node, self._key)
+                except TypeError as error:
+                    # A durable event is still found by the poll of the others.
+                    self.counts.malformed += 1
+                    log.error("a record cannot be encoded", action="bus.encode_failed", error=str(error))
+                else:
+                    self.publisher.put(self._channel(record), data)
+            self._accept(record)
+
+    def _channel(self, record: Record) -> bytes:
+        return self._control if record.kind == "control" else self._tenant_channel(record.tenant)
+
+    def _tenant_channel(self, tenant: str) -> bytes:
+        return f"{self._prefix}:t:{tenant}".encode()
+
+    # -- receiving -----------------------------------------------------------------------------------
+    def _received(self, channel: bytes, data: bytes) -> None:
+        """A message from Redis: anybody's bytes. Never raises."""
+        if sent_by(self._mark, data):
+            return
+        try:
+            record = Record.decode(data, self._key)
+            if self._channel(record) != channel:
+                raise RecordRefused("the record stands on a channel that is not its own")
+        except RecordForged:
+            self.counts.forged += 1
+        except RecordRefused:
+            self.counts.malformed += 1
+        else:
+            self.counts.received += 1
+            self._accept(record)
+
+    def _accept(self, record: Record) -> None:
+        if record.kind == "control":
+            self._dispatch((record,))
+        elif following := self._followed.get(record.tenant):
+            if not record.ordered:
+                self._dispatch((record,))
+            elif not following.arrived(record):
+                self._followed.ask(record.tenant)
+
+    def _dispatch(self, records: Sequence[Record]) -> None:
+        """Delivers in order, also when `deliver` itself publishes."""
+        self._ready.extend(records)
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while self._ready:
+                record = self._ready.popleft()
+                try:
+                    self._deliver(record)
+                except Exception:
+                    self.counts.failed += 1
+                    log.exception("a record was not delivered", action="bus.deliver_failed", kind=record.kind)
+        finally:
+            self._delivering = False
+
+    def _restored(self) -> None:
+        self._followed.catch_up_all()

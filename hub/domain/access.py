@@ -1,0 +1,109 @@
+"""Who is asking, which rooms exist, and who may be in which.
+
+Rooms come from what the server knows about a principal, never from what a client says: `may_join`
+is the one rule. A room without its tenant does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from hub.domain.errors import RoomInvalid
+
+KINDS = ("user", "role", "tenant", "session", "topic")
+DEFAULT_TENANT = "default"
+ADMIN = "ADMIN"
+TENANT_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# A name may hold anything printable that separates nothing: no space, slash, comma or control character.
+_NAME = re.compile(r"[^\s/,\x00-\x1f\x7f]{1,128}")
+
+
+def require_tenant(text: str) -> str:
+    """A tenant's id, or `RoomInvalid`: 1 to 64 of letters, digits, `.`, `_`, `-`."""
+    if not TENANT_PATTERN.fullmatch(text):
+        raise RoomInvalid(f"not a tenant id: {text[:80]!r}")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """An audience inside one tenant: `user:42`, `role:ADMIN`, `tenant:acme`, `session:s1`, `topic:jobs`."""
+
+    tenant: str
+    kind: str
+    name: str
+
+    @classmethod
+    def parse(cls, tenant: str, text: object) -> Room:
+        """The room `text` names inside `tenant`; raises `RoomInvalid`."""
+        kind, colon, name = text.partition(":") if isinstance(text, str) else ("", "", "")
+        if not colon or kind not in KINDS or not _NAME.fullmatch(name):
+            known = ", ".join(f"{kind}:" for kind in KINDS)
+            raise RoomInvalid(f"not a room: {str(text)[:80]!r} (a room is one of {known} and a name)")
+        if kind == "tenant" and name != tenant:
+            raise RoomInvalid(f"tenant room of another tenant: {name[:64]!r}")
+        return cls(tenant, kind, name)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+    @property
+    def key(self) -> str:
+        """The room as one string that is unique across tenants: `acme/role:ADMIN`."""
+        return room_key(self.tenant, str(self))
+
+
+def room_key(tenant: str, room: str) -> str:
+    """The key under which connections of a room are indexed (`tenant` cannot hold a slash)."""
+    return f"{tenant}/{room}"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a token speaks for. `expires_at` and `issued_at` are Unix seconds."""
+
+    tenant: str
+    user: str
+    roles: tuple[str, ...] = ()
+    session: str = ""
+    topics: tuple[str, ...] = ()
+    token_id: str = ""
+    issued_at: float = 0.0
+    expires_at: float = 0.0
+
+    @property
+    def is_admin(self) -> bool:
+        return ADMIN in self.roles
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A backend. `tenant` is None for a key of the whole platform."""
+
+    id: str
+    tenant: str | None
+    scopes: frozenset[str]
+
+
+SCOPES = ("notify", "admin", "read")
+
+
+def automatic_rooms(who: Principal) -> tuple[Room, ...]:
+    """The rooms a connection is put into and cannot leave."""
+    rooms = [Room(who.tenant, "user", who.user)]
+    rooms += [Room(who.tenant, "role", role) for role in who.roles]
+    rooms.append(Room(who.tenant, "tenant", who.tenant))
+    if who.session:
+        rooms.append(Room(who.tenant, "session", who.session))
+    return tuple(rooms)
+
+
+def may_join(who: Principal, room: Room) -> bool:
+    """Own rooms always; a topic when a pattern of the token allows it; nothing else."""
+    if room.tenant != who.tenant:
+        return False
+    if room.kind == "topic":
+        return any(fnmatchcase(room.name, pattern) for pattern in who.topics)
+    return room in automatic_rooms(who)

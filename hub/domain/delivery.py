@@ -1,0 +1,119 @@
+"""A delivery: one notification to one person on one outside channel, and the states it may take.
+
+`TRANSITIONS` is the whole machine; the documentation draws its diagram from it. A delivery is over
+(`TERMINAL`) or has a future `due_at`. This file knows no clock, no provider and no SQL.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+
+
+class Status(enum.StrEnum):
+    PLANNED = "planned"  # stored; will be handed to the queue at due_at
+    QUEUED = "queued"  # the queue was told
+    SENDING = "sending"  # a worker holds the lease
+    SENT = "sent"  # the provider took it
+    DELIVERED = "delivered"  # the provider says it arrived
+    OPENED = "opened"
+    FAILED = "failed"  # will be tried again at due_at; shown as `retrying`
+    DEAD = "dead"  # given up; an operator may retry it
+    SKIPPED = "skipped"  # never to be sent, with the reason
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"  # a worker died during the call: sent or not, nobody knows yet
+
+
+S = Status
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    S.PLANNED: frozenset({S.QUEUED, S.SENDING, S.SKIPPED, S.CANCELLED, S.DEAD}),
+    S.QUEUED: frozenset({S.PLANNED, S.SENDING, S.SKIPPED, S.CANCELLED, S.DEAD}),
+    S.SENDING: frozenset({S.SENT, S.FAILED, S.DEAD, S.SKIPPED, S.UNKNOWN, S.PLANNED}),
+    S.UNKNOWN: frozenset({S.SENDING, S.SENT, S.DEAD, S.FAILED, S.DELIVERED}),
+    S.FAILED: frozenset({S.QUEUED, S.SENDING, S.DEAD, S.SKIPPED, S.CANCELLED}),
+    S.SENT: frozenset({S.DELIVERED, S.OPENED, S.DEAD}),
+    S.DELIVERED: frozenset({S.OPENED}),
+    S.OPENED: frozenset(),
+    S.DEAD: frozenset({S.PLANNED}),
+    S.SKIPPED: frozenset(),
+    S.CANCELLED: frozenset(),
+}
+TERMINAL = frozenset({S.SENT, S.DELIVERED, S.OPENED, S.DEAD, S.SKIPPED, S.CANCELLED})
+CLAIMABLE = frozenset({S.PLANNED, S.QUEUED, S.FAILED, S.UNKNOWN})
+
+
+# When nobody knows whether a call was carried out, a second mail is a nuisance and a missing one a loss:
+# these channels send again and say `maybe_duplicate`. The others wait for an operator.
+RESENT_WHEN_UNKNOWN = frozenset({"email"})
+
+
+def shown(status: str) -> str:
+    """The word a user reads."""
+    return "retrying" if status == S.FAILED else str(status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A delivery as routing decides it, before it is stored: `planned`, or `skipped` with the reason."""
+
+    id: str
+    user: str
+    channel: str
+    address: str | None
+    status: Status
+    due_at: datetime
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A stored delivery as it stands. `attempts` counts calls of a provider."""
+
+    id: str
+    tenant: str
+    event_id: str
+    user: str
+    channel: str
+    status: Status
+    attempts: int
+    due_at: datetime | None
+    reason: str | None
+    error: str | None
+    provider: str | None
+    maybe_duplicate: bool
+    updated_at: datetime
+
+    @property
+    def update(self) -> DeliveryUpdate:
+        """What watchers are told of it; why it was skipped stands where errors stand."""
+        return DeliveryUpdate(
+            id=self.id,
+            notification=self.event_id,
+            tenant=self.tenant,
+            user=self.user,
+            channel=self.channel,
+            status=shown(self.status),
+            attempts=self.attempts,
+            error=self.error or self.reason,
+            provider=self.provider,
+            at=self.updated_at,
+            maybe_duplicate=self.maybe_duplicate,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryUpdate:
+    """What watchers are told when a delivery has moved. `status` is the shown word."""
+
+    id: str
+    notification: str
+    tenant: str
+    user: str
+    channel: str
+    status: str
+    attempts: int
+    error: str | None
+    provider: str | None
+    at: datetime
+    maybe_duplicate: bool = False

@@ -1,0 +1,152 @@
+"""Events, their place in a tenant's log, and the registry of their types.
+
+An `Event` is immutable and complete; it gets its `offset` in the transaction that stores it.
+This file does not know JSON, SQL or who is connected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from hub.domain.errors import CursorInvalid
+
+SEVERITIES = ("info", "success", "warning", "error", "critical")
+CHANNELS = ("inApp", "email", "sms", "discord", "webpush")
+MAX_CURSOR = 256
+# What clients hear under these names is the hub's or their library's own; nobody's event may pass for it.
+_PROTOCOL = frozenset(
+    {
+        *("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"),
+        *("open", "message", "error", "connected", "heartbeat", "ping", "pong", "joinedRoom", "leftRoom"),
+        *("presenceStats", "notificationRead", "locationUpdated"),
+    }
+)
+_PROTOCOL_NOUNS = frozenset({"notification", "delivery", "presence", "auth", "sync", "server", "session"})
+
+
+def is_protocol_name(name: str) -> bool:
+    """Whether a name belongs to the protocol: `disconnect`, `error`, `notification:read`."""
+    noun, colon, _ = name.partition(":")
+    return name in _PROTOCOL or (bool(colon) and noun in _PROTOCOL_NOUNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """One place in a tenant's log, valid on every transport: `epoch:offset`."""
+
+    epoch: str
+    offset: int
+
+    @classmethod
+    def parse(cls, text: object) -> Cursor:
+        """Raises `CursorInvalid`. Attacker input: at most 256 characters, no surprises."""
+        if isinstance(text, str) and len(text) <= MAX_CURSOR:
+            epoch, colon, offset = text.partition(":")
+            if colon and epoch.isalnum() and offset.isascii() and offset.isdigit() and len(offset) <= 18:
+                return cls(epoch, int(offset))
+        raise CursorInvalid(f"not a cursor: {str(text)[:80]!r} (expected epoch:offset)")
+
+    def __str__(self) -> str:
+        return f"{self.epoch}:{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a tenant's log stands: its newest offset, and the last one that retention has removed."""
+
+    epoch: str
+    offset: int
+    trimmed: int = 0
+
+    @property
+    def cursor(self) -> Cursor:
+        return Cursor(self.epoch, self.offset)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened. `inbox` makes it a notification; `offset` 0: not in the log (volatile)."""
+
+    tenant: str
+    id: str
+    type: str
+    wire: str
+    created_at: datetime
+    rooms: tuple[str, ...]
+    title: str | None = None
+    message: str | None = None
+    link: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    severity: str = "info"
+    inbox: bool = True
+    exclude: tuple[str, ...] = ()
+    actor: str | None = None
+    expires_at: datetime | None = None
+    epoch: str = ""
+    offset: int = 0
+
+    @property
+    def cursor(self) -> Cursor | None:
+        return Cursor(self.epoch, self.offset) if self.offset else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventType:
+    """One entry of the registry (`hub/types.toml`)."""
+
+    name: str
+    wire: str
+    aliases: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ("inApp",)
+    severity: str = "info"
+    ttl_days: int | None = None
+    mutable: bool = True
+    schema: Mapping[str, Any] | None = None
+    known: bool = True
+
+
+class Registry:
+    """Event types by name and alias. Read only."""
+
+    def __init__(self, types: Iterable[EventType]) -> None:
+        self.types: dict[str, EventType] = {}
+        self._names: dict[str, EventType] = {}
+        for kind in types:
+            self.types[kind.name] = kind
+            for name in (kind.name, kind.wire, *kind.aliases):
+                taken = self._names.setdefault(name, kind)
+                if taken is not kind:
+                    raise ValueError(f"types {taken.name!r} and {kind.name!r} share the name {name!r}")
+
+    @classmethod
+    def from_tables(cls, tables: Mapping[str, Mapping[str, Any]]) -> Registry:
+        """From the parsed registry file: a table per canonical name."""
+        return cls(
+            EventType(
+                name=name,
+                wire=table.get("wire", name),
+                aliases=tuple(table.get("aliases", ())),
+                channels=tuple(table.get("channels", ("inApp",))),
+                severity=table.get("severity", "info"),
+                ttl_days=table.get("ttl_days"),
+                mutable=table.get("mutable", True),
+                schema=table.get("schema"),
+            )
+            for name, table in tables.items()
+        )
+
+    def find(self, name: str) -> EventType | None:
+        return self._names.get(name)
+
+    def custom(self, name: str) -> EventType:
+        """A type nobody registered: in-app only."""
+        return EventType(name=name, wire=name, known=False)
+
+
+def matches(name: str, globs: Iterable[str]) -> bool:
+    """Whether a type's name is selected by one of the patterns (`booking.*`)."""
+    return any(fnmatchcase(name, glob) for glob in globs)

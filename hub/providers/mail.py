@@ -1,0 +1,68 @@
+"""A message as a mail: headers that cannot be broken out of, a text part always, HTML beside it.
+
+Whatever a title, a name or an address holds, the result has exactly the headers written here and one
+recipient. The Message-ID follows from the delivery, so that a repetition is recognisable. Knows no
+server.
+"""
+
+from __future__ import annotations
+
+import re
+from email.errors import HeaderParseError, MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import parseaddr
+
+from hub.domain.message import Message
+
+MAX_ADDRESS = 254  # RFC 5321, 4.5.3.1.3
+MAX_SUBJECT = 255
+# 7bit: no server needs an extension to take it.
+_POLICY = SMTP.clone(cte_type="7bit")
+_BREAKS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
+
+
+class Unmailable(ValueError):
+    """This message cannot become a mail, now or later. `str()` says why, without the address."""
+
+
+def compose(message: Message, sender: str) -> EmailMessage:
+    """The mail. `sender` is `Name <address>`. Raises `Unmailable`."""
+    mail = EmailMessage(policy=_POLICY)
+    try:
+        mail["From"] = sender
+        mail["To"] = recipient(message.address)
+        mail["Subject"] = _one_line(message.subject)
+        mail["Date"] = message.at
+        mail["Message-ID"] = f"<{message.id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
+        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers
+        mail.set_content(message.text)
+        if message.html is not None:
+            mail.add_alternative(message.html, subtype="html")
+    except (ValueError, MessageError) as fault:
+        raise (
+            fault if isinstance(fault, Unmailable) else Unmailable(f"cannot be written as a mail: {fault}")
+        ) from fault
+    return mail
+
+
+def recipient(text: str) -> Address:
+    """The one address `text` is: no name, no list, nothing but ASCII before the @. Raises `Unmailable`."""
+    local, _, domain = text.rpartition("@")
+    if not local or not domain or len(text) > MAX_ADDRESS or _BREAKS.search(text):
+        raise Unmailable("not a mail address")
+    try:
+        spec = f"{local}@{domain.encode('idna').decode()}"
+        address = Address(addr_spec=spec)
+    except (ValueError, IndexError, HeaderParseError) as fault:
+        raise Unmailable("not a mail address") from fault
+    if address.addr_spec != spec or not spec.isascii():
+        raise Unmailable("not a mail address that every server takes")
+    return address
+
+
+def _one_line(text: str) -> str:
+    """A header's text: one line, no control characters, and no encoded words that would be decoded again."""
+    line = _BREAKS.sub(" ", text).strip().replace("=?", "= ?")
+    return line if len(line) <= MAX_SUBJECT else f"{line[: MAX_SUBJECT - 1]}…"

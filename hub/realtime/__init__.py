@@ -1,0 +1,1 @@
+"""Connections: bytes, rooms and bounds. Knows nothing of notifications, users or SQL."""

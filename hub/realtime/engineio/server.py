@@ -1,0 +1,334 @@
+"""The Engine.IO server: requests in, application events out, one heartbeat for all.
+
+`EngineServer` offers the part of `engineio.AsyncServer` that python-socketio uses, so that
+`socketio.AsyncServer._engineio_server_class()` can return it. Limits are in seconds, bytes and packets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+import orjson
+import structlog
+from aiohttp import web
+
+from hub.realtime.departures import Departures
+from hub.realtime.engineio.packets import Kind, Packet, encode_payload
+from hub.realtime.engineio.polling import PollingCarrier, poll, push, refuse, reply
+from hub.realtime.engineio.session import Reason, Session, State
+from hub.realtime.engineio.websocket import SocketCarrier
+from hub.realtime.errors import ProtocolError
+from hub.realtime.outflow import Tick
+from hub.realtime.pulse import Pulse
+from hub.realtime.serial import Serial
+from hub.realtime.takeover import Taken, take_over
+from hub.realtime.websocket import CLOSE_TIMEOUT, HandshakeError, accept_key
+
+log = structlog.get_logger(__name__)
+Handler = Callable[..., Any]
+Headers = tuple[tuple[str, str], ...]
+# What an application may want to know of the first request; the rest is not kept for hours.
+KEPT_HEADERS: Headers = tuple(
+    (name, "HTTP_" + name.upper().replace("-", "_"))
+    for name in ("Authorization", "Cookie", "Origin", "X-Api-Key", "Sec-WebSocket-Protocol")
+)
+MAX_PACKETS = 10_000  # in one POST; its bytes are bounded anyway
+
+
+def same_host(origin: str, request: web.Request) -> bool:
+    """The rule when none is given: a page may call the host it came from."""
+    return origin.partition("://")[2] == request.host
+
+
+def peer_address(request: web.Request) -> str:
+    return request.remote or ""
+
+
+class EngineServer:
+    """Engine.IO v4 on aiohttp. `async_handlers`, `logger`, `json`: python-socketio's, unused."""
+
+    async_mode = "aiohttp"
+    reason = Reason
+    max_packets = MAX_PACKETS
+
+    def __init__(
+        self,
+        *,
+        tick: Tick | None = None,
+        origin_allowed: Callable[[str, web.Request], bool] = same_host,
+        address_of: Callable[[web.Request], str] = peer_address,
+        ping_interval: float = 20,
+        ping_timeout: float = 15,
+        max_payload: int = 64 << 10,
+        transports: Sequence[str] = ("polling", "websocket"),
+        upgrade_timeout: float = 10,
+        linger: float = 5,
+        body_timeout: float = 15,
+        max_inbox: int = 100,
+        max_outbox_packets: int = 1000,
+        async_handlers: bool = False,
+        logger: Any = None,
+        json: Any = None,
+    ) -> None:
+        self.tick = tick or Tick()
+        self.origin_allowed = origin_allowed
+        self.address_of = address_of
+        self.max_payload = max_payload
+        self.transports = tuple(transports)
+        self.upgrade_timeout = upgrade_timeout
+        self.linger = linger  # how long the last words of a session wait for a poll
+        self.body_timeout = body_timeout
+        self.max_inbox = max_inbox
+        self.max_outbox_bytes = self.tick.max_bytes
+        self.max_outbox_packets = max_outbox_packets
+        self.sessions: dict[str, Session] = {}
+        self.probes: set[str] = set()  # sids with a WebSocket that may upgrade
+        self.departures = Departures()  # closing handshakes under way
+        self.handlers: dict[str, Handler] = {}
+        self.pulse: Pulse[Session] = Pulse(
+            ping_interval,
+            ping_timeout,
+            ping=lambda session: session.send(Kind.PING.value),
+            dead=lambda session: session.close(Reason.PING),
+        )
+        self._serial: Serial[Session] = Serial(self._handle, self._broken, max_inbox=max_inbox)
+        self._closing = False
+
+    # -- what python-socketio calls ------------------------------------------------------------------
+    def on(self, event: str, handler: Handler) -> None:
+        self.handlers[event] = handler
+
+    def attach(self, app: web.Application, path: str = "engine.io") -> None:
+        app.router.add_route("*", f"/{path.strip('/')}/", self.handle_request)
+        app.on_shutdown.append(self._on_shutdown)
+
+    async def send(self, sid: str, data: str | bytes) -> None:
+        """Send one message; a text message gets its packet type."""
+        if (session := self.sessions.get(sid)) is not None:
+            session.send(data if isinstance(data, bytes) else "4" + data)
+
+    async def send_packet(self, sid: str, packet: Any) -> None:
+        """`packet` is an `engineio.packet.Packet` of type MESSAGE."""
+        await self.send(sid, packet.data)
+
+    async def disconnect(self, sid: str, reason: Reason = Reason.SERVER) -> None:
+        if (session := self.sessions.get(sid)) is not None:
+            self._serial.forget_waiting(session)
+            session.close(reason)
+
+    async def get_session(self, sid: str) -> dict[str, Any]:
+        session = self.sessions[sid]
+        if session.user is None:
+            session.user = {}
+        return session.user
+
+    def transport(self, sid: str) -> str:
+        carrier = self.sessions[sid].carrier
+        return carrier.name if carrier is not None else PollingCarrier.name
+
+    def generate_id(self) -> str:
+        return secrets.token_urlsafe(15)
+
+    def start_background_task(
+        self, target: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kw: Any
+    ) -> asyncio.Task[Any]:
+        return asyncio.get_running_loop().create_task(target(*args, **kw))
+
+    async def sleep(self, seconds: float = 0) -> None:
+        await asyncio.sleep(seconds)
+
+    def create_event(self) -> asyncio.Event:
+        return asyncio.Event()
+
+    async def shutdown(self) -> None:
+        """End all sessions in a way that lets clients come back; refuse new ones.
+
+        Returns when every disconnect handler has run and every WebSocket has said good-bye, or after
+        `CLOSE_TIMEOUT` for each of the two.
+        """
+        self._closing = True
+        for session in list(self.sessions.values()):
+            session.close(Reason.GONE)
+        self.pulse.close()
+        await self._serial.idle(CLOSE_TIMEOUT)
+        await self.departures.over(CLOSE_TIMEOUT)
+
+    async def _on_shutdown(self, app: web.Application) -> None:
+        await self.shutdown()
+
+    # -- requests ------------------------------------------------------------------------------------
+    async def handle_request(self, request: web.Request) -> web.StreamResponse:
+        origin = request.headers.get("Origin")
+        if origin is not None and not self.origin_allowed(origin, request):
+            return refuse("origin not allowed", 403)
+        response = await self._route(request)
+        if origin is not None and isinstance(response, web.Response):
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Allow-Credentials"] = "true"
+            response.headers["Vary"] = "Origin"
+        return response
+
+    async def _route(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "OPTIONS":
+            response = reply("", 204)
+            response.headers["Access-Control-Allow-Methods"] = "GET, POST"
+            response.headers["Access-Control-Allow-Headers"] = "Content-Type, Authorization"
+            return response
+        query, transport = request.query, request.query.get("transport")
+        if transport not in self.transports:
+            return refuse("unknown transport")
+        if query.get("EIO") != "4":
+            return refuse("unsupported protocol version")
+        if request.method not in ("GET", "POST"):
+            return refuse("bad method")
+        if transport == "websocket":
+            return await self._websocket(request, query.get("sid"))
+        if "sid" not in query:
+            return await self._open_polling(request)
+        session = self.sessions.get(query["sid"])
+        if session is not None and self.pulse.expired(session):
+            session.close(Reason.PING)
+        if session is None or session.state in (State.OPENING, State.CLOSED):
+            return refuse("unknown session")
+        handle = poll if request.method == "GET" else push
+        return await handle(self, session, request)
+
+    async def _open_polling(self, request: web.Request) -> web.StreamResponse:
+        if request.method != "GET":
+            return refuse("a session starts with GET")
+        session = await self._open(request, PollingCarrier(self.tick), ("websocket",))
+        if session is None:
+            return refuse("rejected", 401)
+        return reply(encode_payload(session.drain()))
+
+    async def _websocket(self, request: web.Request, sid: str | None) -> web.StreamResponse:
+        if request.method != "GET":
+            return refuse("bad method")
+        try:
+            key = accept_key(request)
+        except HandshakeError as error:
+            return refuse(str(error))
+        session: Session | None
+        if sid is None:
+            session = await self._open(request, None, ())
+            if session is None:
+                return refuse("rejected", 401)
+        else:
+            session = self._upgradable(sid)
+        try:
+            transport = take_over(request)
+        except ConnectionResetError as error:
+            if session is not None and sid is None:
+                session.close(Reason.GONE)
+            return refuse(str(error))
+        carrier = SocketCarrier(self, transport, session, probing=sid is not None)
+        carrier.begin(key)
+        if session is not None:
+            if sid is None:
+                session.start(carrier)
+            else:
+                self.probes.add(sid)
+        return Taken()
+
+    def _upgradable(self, sid: str) -> Session | None:
+        """The session a WebSocket may take over; None: the WebSocket is accepted, then closed."""
+        session = self.sessions.get(sid)
+        if (
+            session is None
+            or session.state is not State.OPEN
+            or sid in self.probes
+            or not isinstance(session.carrier, PollingCarrier)
+        ):
+            return None
+        return session
+
+    async def _open(
+        self, request: web.Request, carrier: PollingCarrier | None, upgrades: Sequence[str]
+    ) -> Session | None:
+        """Create a session and ask the application to accept it."""
+        if self._closing:
+            return None
+        session = Session(self.generate_id(), self)
+        session.carrier = carrier
+        self.sessions[session.sid] = session
+        beat = self.pulse.heartbeat
+        session.send(
+            Kind.OPEN
+            + orjson.dumps(
+                {
+                    "sid": session.sid,
+                    "upgrades": [name for name in upgrades if name in self.transports],
+                    "pingInterval": round(beat.interval * 1000),
+                    "pingTimeout": round(beat.timeout * 1000),
+                    "maxPayload": self.max_payload,
+                }
+            ).decode()
+        )
+        try:
+            accepted = await self._call("connect", session.sid, environ_of(request, self.address_of(request)))
+        except BaseException as error:
+            del self.sessions[session.sid]
+            if not isinstance(error, Exception):
+                raise
+            log.exception("the connect handler failed", action="session.open")
+            return None
+        if accepted is False or session.state is not State.OPENING:
+            self.sessions.pop(session.sid, None)
+            return None
+        session.state = State.OPEN
+        self.pulse.start(session)
+        return session
+
+    # -- packets in ----------------------------------------------------------------------------------
+    def incoming(self, session: Session, packet: Packet) -> None:
+        """Raises `ProtocolError`."""
+        if not session.open:  # what follows a CLOSE does not count
+            return
+        if packet.kind is Kind.PONG:
+            self.pulse.pong(session)
+            return
+        message = session.receive(packet)
+        if message is not None:
+            self._serial.put(session, ("message", session.sid, message))
+
+    async def _handle(self, session: Session, event: tuple[Any, ...]) -> None:
+        await self._call(*event)
+
+    def _broken(self, session: Session, error: ProtocolError) -> None:
+        self.note(error)
+        session.close(Reason.ERROR)
+
+    @staticmethod
+    def note(error: ProtocolError) -> None:
+        log.info("a client broke the protocol", action="connection.refuse", reason=str(error)[:120])
+
+    async def _call(self, event: str, *args: Any) -> Any:
+        handler = self.handlers.get(event)
+        result: Awaitable[Any] | Any = handler(*args) if handler is not None else None
+        return await result if inspect.isawaitable(result) else result
+
+    # -- Owner ---------------------------------------------------------------------------------------
+    def session_closed(self, session: Session, reason: Reason) -> None:
+        if session.kicked:
+            asyncio.get_running_loop().call_later(self.linger, self.forget, session)
+        else:
+            self.forget(session)
+        self._serial.put(session, ("disconnect", session.sid, str(reason)))
+
+    def forget(self, session: Session) -> None:
+        self.sessions.pop(session.sid, None)
+        self.probes.discard(session.sid)
+
+
+def environ_of(request: web.Request, address: str) -> dict[str, Any]:
+    """What is kept of the request that opened a session, in WSGI's names."""
+    environ: dict[str, Any] = {"QUERY_STRING": request.query_string, "REMOTE_ADDR": address}
+    headers = request.headers
+    for name, key in KEPT_HEADERS:
+        if name in headers:
+            environ[key] = headers[name]
+    return environ

@@ -1,0 +1,179 @@
+"""A frame: one event in the bytes of every transport, each encoded once however many receive it.
+
+The body is JSON that somebody else has encoded; it is put between other bytes and never looked into.
+`Profile` says what a connection speaks. This file knows the formats (Socket.IO v5 and Engine.IO v4
+packets, RFC 6455 text frames, EventSource messages, HTTP chunks) and no connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple, Self
+
+import orjson
+
+GENERIC = "notification:new"
+
+
+class Profile(NamedTuple):
+    """What a connection speaks. Equal profiles get the same bytes object.
+
+    `events`: both names of a notification, or `generic` only, or `typed` only. `recovery`: the cursor is the
+    last argument. `chunked`: an SSE message is one HTTP chunk. `dialect`: other than `named`, an SSE message
+    has no `event:` and its data is what the frame's `render` gives for the dialect.
+    """
+
+    transport: str  # "socketio" | "sse" | "plain"
+    namespace: str = "/"
+    events: str = "both"
+    recovery: bool = False
+    chunked: bool = True
+    dialect: str = "named"
+
+
+def text_frame(payload: bytes) -> bytes:
+    """One whole, unmasked WebSocket text message (RFC 6455, section 5.2)."""
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload
+    if size < 65536:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
+    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+
+
+def chunk(data: bytes) -> bytes:
+    """One HTTP/1.1 chunk (RFC 9112, section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+class Frame:
+    """One event. Immutable to its users; keeps the bytes it has been asked for."""
+
+    __slots__ = (
+        "_bytes",
+        "_packets",
+        "_render",
+        "_wanted",
+        "args",
+        "body",
+        "cursor",
+        "inbox",
+        "type",
+        "wire",
+    )
+
+    def __init__(
+        self,
+        *,
+        type: str,
+        wire: str,
+        inbox: bool,
+        body: bytes,
+        cursor: str | None,
+        render: Callable[[str], bytes | None] | None = None,
+    ) -> None:
+        """`body` is JSON without line breaks. `render(dialect)` gives the data of an SSE message in another
+        dialect, or None when the dialect does not know such an event."""
+        self.type: str | None = type  # None: a signal, which no filter holds back
+        self.wire = wire
+        self.inbox = inbox
+        self.body = body
+        self.cursor = cursor
+        self.args: tuple[bytes, ...] = (body,)
+        self._render = render
+        self._bytes: dict[Profile, bytes] = {}
+        self._packets: dict[Profile, tuple[str, ...]] = {}
+        self._wanted: dict[tuple[str, ...], bool] = {}
+
+    @classmethod
+    def signal(cls, name: str, args: Sequence[bytes] = ()) -> Self:
+        """An event with any arguments, each already JSON, that is not in the log."""
+        frame = cls(type=name, wire=name, inbox=False, body=args[-1] if args else b"null", cursor=None)
+        frame.type = None
+        frame.args = tuple(args)
+        return frame
+
+    def wanted(self, types: tuple[str, ...]) -> bool:
+        """Whether one of the globs selects this event's type. Signals are always wanted."""
+        if self.type is None:
+            return True
+        known = self._wanted.get(types)
+        if known is None:
+            known = any(fnmatchcase(self.type, glob) for glob in types)
+            self._wanted[types] = known
+        return known
+
+    def bytes_for(self, profile: Profile) -> bytes:
+        """What is written to a stream or a WebSocket; empty when this profile does not show the event."""
+        data = self._bytes.get(profile)
+        if data is None:
+            data = self._bytes[profile] = self._encode(profile)
+        return data
+
+    def packets_for(self, profile: Profile) -> tuple[str, ...]:
+        """The Engine.IO packets of a Socket.IO profile, for a polling client's outbox."""
+        packets = self._packets.get(profile)
+        if packets is None:
+            packets = tuple(message.decode() for message in self._messages(profile))
+            self._packets[profile] = packets
+        return packets
+
+    def _encode(self, profile: Profile) -> bytes:
+        if profile.transport == "socketio":
+            return b"".join(map(text_frame, self._messages(profile)))
+        if profile.transport == "plain":
+            return text_frame(self._plain())
+        message = self._sse(profile.dialect)
+        return chunk(message) if profile.chunked and message else message
+
+    # -- Socket.IO -----------------------------------------------------------------------------------
+    def _messages(self, profile: Profile) -> list[bytes]:
+        """Engine.IO `4` (message), Socket.IO `2` (EVENT), the namespace, the JSON array."""
+        space = b"" if profile.namespace == "/" else profile.namespace.encode() + b","
+        args = list(self.args)
+        if profile.recovery:
+            args += self._place()
+        return [
+            b"42%b[%b]" % (space, b",".join([_name(name), *args])) for name in self._names(profile.events)
+        ]
+
+    def _names(self, events: str) -> tuple[str, ...]:
+        if not self.inbox or events == "typed":
+            return (self.wire,)
+        return (GENERIC,) if events == "generic" else (GENERIC, self.wire)
+
+    def _place(self) -> list[bytes]:
+        """What a connection with state recovery gets as last argument.
+
+        Its client takes any last argument that is text for a cursor: other text is followed by null.
+        """
+        if self.cursor is not None:
+            return [orjson.dumps(self.cursor)]
+        return [b"null"] if self.args and self.args[-1].startswith(b'"') else []
+
+    # -- the others ----------------------------------------------------------------------------------
+    def _plain(self) -> bytes:
+        place = b"" if self.cursor is None else b',"cursor":' + orjson.dumps(self.cursor)
+        return b'{"event":%b,"data":%b%b}' % (_name(self.wire), self.body, place)
+
+    def _sse(self, dialect: str) -> bytes:
+        """One EventSource message (HTML, section 9.2.6)."""
+        place = b"" if self.cursor is None else b"id: %b\n" % self.cursor.encode()
+        if dialect == "named":
+            return b"%bevent: %b\ndata: %b\n\n" % (place, self.wire.encode(), self.body)
+        data = self._render(dialect) if self._render is not None else None
+        return b"" if data is None else b"%bdata: %b\n\n" % (place, data)
+
+
+_names: dict[str, bytes] = {}
+
+
+def _name(name: str) -> bytes:
+    """An event's name as JSON. Few names are used over and over; custom types may be many."""
+    encoded = _names.get(name)
+    if encoded is None:
+        encoded = orjson.dumps(name)
+        if len(_names) < 1024:
+            _names[name] = encoded
+    return encoded

@@ -1,0 +1,140 @@
+"""One hub process, from its settings to its end; and several that share a port.
+
+`serve` runs until SIGTERM or SIGINT, then stops listening, lets the hub say goodbye to its connections and
+is gone within LAST_SECONDS, whatever hangs. `serve_many` keeps that many processes on one port
+(SO_REUSEPORT: the kernel spreads new connections), starts a dead one again and passes the signal on. Does
+not know what the hub does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import closing, suppress
+
+import structlog
+
+from hub.settings import Settings
+from hub.supervise import Child, Supervisor
+
+# A drained process that still lives after this many seconds ends by SIGALRM.
+LAST_SECONDS = 14
+BACKLOG = 4096
+
+log = structlog.get_logger(__name__)
+
+
+class PortBusy(OSError):
+    """Somebody else listens there."""
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Raises `PortBusy` when nobody could listen on `host:port` now, also not by sharing it."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise PortBusy(f"cannot listen on {host}: {error.strerror} (HUB_HOST)") from None
+    for family, kind, protocol, _, address in found:
+        with closing(socket.socket(family, kind, protocol)) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                raise PortBusy(
+                    f"port {port} on {host} cannot be used ({error.strerror}); choose another with HUB_PORT"
+                ) from None
+
+
+def run(settings: Settings, *, share_port: bool = False) -> None:
+    """Runs one hub process to its end, on uvloop where it is installed."""
+    allow_many_files()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(settings, share_port=share_port))
+
+
+async def serve(settings: Settings, *, share_port: bool) -> None:
+    """Opens the hub, listens, and closes it after SIGTERM or SIGINT."""
+    from aiohttp import web
+
+    from hub.app import build
+    from hub.web.routes import make_app
+
+    stop = asyncio.Event()
+
+    def asked() -> None:
+        stop.set()
+        signal.alarm(LAST_SECONDS)  # ends the process, also when the event loop hangs by then
+
+    when_asked_to_stop(asked)
+    hub = await build(settings)
+    await hub.open()
+    runner = web.AppRunner(
+        make_app(hub),
+        access_log=None,  # the hub writes its own, without tokens
+        handler_cancellation=True,
+        shutdown_timeout=1.0,
+    )
+    try:
+        await runner.setup()
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG, reuse_port=share_port)
+        await site.start()
+        gc.collect()
+        gc.freeze()  # what exists now stays: the collector need not look at it again
+        log.info("listening", action="hub.listening", host=settings.host, port=settings.port)
+        await stop.wait()
+        log.info("draining", action="hub.draining")
+        await site.stop()
+        try:
+            await hub.drain()
+        except TimeoutError:
+            log.warning("some connections did not take the time they had", action="hub.drain_late")
+    finally:
+        await runner.cleanup()
+        await hub.close()
+    log.info("closed", action="hub.closed")
+
+
+async def serve_many(settings: Settings, count: int) -> None:
+    """Runs `count` hub processes on one port until SIGTERM or SIGINT."""
+    command = [sys.executable, "-m", "hub", "serve", "--workers", "1", "--share-port"]
+    command += ["--host", settings.host, "--port", str(settings.port)]
+    stop = asyncio.Event()
+    when_asked_to_stop(stop.set)
+    supervisor = Supervisor(
+        line=lambda name, text: log.info(text, action="process.said", process=name),
+        note=lambda text: log.warning(text, action="process.ended"),
+    )
+    for number in range(1, count + 1):
+        # An orphan drains: it still holds connections, and the next hub will want its port.
+        child = Child(f"hub {number}", command, piped=False, orphan_signal=signal.SIGTERM)
+        supervisor.start(child)
+    await stop.wait()
+    await supervisor.close(grace=LAST_SECONDS + 0.5)
+
+
+def when_asked_to_stop(do: Callable[[], object], *more: signal.Signals) -> None:
+    """Calls `do` in the running loop at every SIGTERM and SIGINT, and the signals of `more`."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, *more):
+        loop.add_signal_handler(number, do)
+
+
+def allow_many_files() -> None:
+    """Raises the soft limit of open files to the hard one: every connection is a file."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.Loop

@@ -1,0 +1,1 @@
+"""The verbs. They know no HTTP, no Socket.IO and no Celery."""

@@ -1,0 +1,101 @@
+"""Role and tenant audiences become deliveries, one chunk of people at a time.
+
+A notification to `role:ADMIN` costs one row when it is accepted; who is in the role and has an address is
+looked up here, later, in chunks that can be interrupted anywhere and are taken up where they stopped.
+Knows no queue: it returns what is to be handed out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+
+import structlog
+
+from hub.domain.delivery import Planned, Status
+from hub.domain.errors import StoreUnavailable
+from hub.domain.routing import Reachable, plan
+from hub.store.expansions import Expansion, Expansions
+from hub.store.people import People, Person
+
+CHUNK = 500
+
+log = structlog.get_logger(__name__)
+
+
+class Expand:
+    """`configured`: the outside channels that have a provider."""
+
+    def __init__(
+        self,
+        expansions: Expansions,
+        people: People,
+        *,
+        configured: Collection[str],
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+        chunk: int = CHUNK,
+    ) -> None:
+        self._expansions = expansions
+        self._people = people
+        self._configured = configured
+        self._clock = clock
+        self._new_id = new_id
+        self._chunk = chunk
+
+    async def run(self, *, chunks: int) -> list[Planned]:
+        """Write out up to `chunks` chunks, the oldest audience first; the deliveries that are due now."""
+        due: list[Planned] = []
+        while chunks > 0:
+            waiting = await self._expansions.open(limit=chunks)
+            if not waiting:
+                break
+            for expansion in waiting:
+                chunks -= 1
+                try:
+                    due += await self._one(expansion)
+                except StoreUnavailable:
+                    raise
+                except Exception:  # one audience that cannot be written out keeps no other waiting
+                    log.exception("an audience failed", action="audience.failed", id=expansion.id)
+        return due
+
+    async def _one(self, expansion: Expansion) -> list[Planned]:
+        now = self._clock()
+        if expansion.expires_at is not None and expansion.expires_at <= now:
+            people: Sequence[Person] = ()
+        else:
+            people = await self._page(expansion)
+        planned: list[Planned] = []
+        for person in people:
+            if not expansion.exclude.isdisjoint(rooms_of(person)):
+                continue
+            planned += plan(
+                expansion.channels,
+                Reachable.of(person.id, person),
+                configured=self._configured,
+                now=now,
+                new_id=self._new_id,
+            )
+        new = await self._expansions.write(
+            expansion,
+            planned,
+            after=people[-1].id if people else expansion.after,
+            done=len(people) < self._chunk,
+            now=now,
+        )
+        log.debug("an audience was written out", action="audience.expanded", id=expansion.id, new=len(new))
+        return [item for item in new if item.status == Status.PLANNED]
+
+    async def _page(self, expansion: Expansion) -> Sequence[Person]:
+        kind, _, name = expansion.room.partition(":")
+        if kind == "role":
+            return await self._people.with_role(
+                expansion.tenant, name, after=expansion.after, limit=self._chunk
+            )
+        return await self._people.everyone(expansion.tenant, after=expansion.after, limit=self._chunk)
+
+
+def rooms_of(person: Person) -> set[str]:
+    """The rooms that an exclusion can name a person by."""
+    return {f"user:{person.id}", *(f"role:{role}" for role in person.roles)}

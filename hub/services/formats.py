@@ -1,0 +1,97 @@
+"""Numbers, dates and links as a reader expects them. The filters of the templates.
+
+A value that is not what a filter formats comes out unchanged: backends also send amounts and dates that
+are already text. Nothing here raises for data. Knows no templates and no events.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, tzinfo
+from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
+from babel.numbers import format_currency, format_decimal
+from jinja2 import Undefined, pass_context
+from jinja2.runtime import Context
+
+DEFAULT_LOCALE = Locale("en")
+_CURRENCY = re.compile(r"[A-Za-z]{3}")
+_MOST_DIGITS = 30  # "1e999999999" is a number too, and would be written out
+_WEB = re.compile(r"https?://[^\s\"'<>\\]+", re.I)
+_PATH = re.compile(r"/(?![/\\])[^\s\"'<>\\]*")
+
+
+def locale_of(text: str | None) -> Locale:
+    """The locale of a BCP 47 or POSIX name (`pt-BR`, `pt_BR`), or of its language, or English."""
+    for name in (text, (text or "").replace("_", "-").partition("-")[0]):
+        try:
+            return Locale.parse((name or "").replace("-", "_"))
+        except (ValueError, UnknownLocaleError):
+            continue
+    return DEFAULT_LOCALE
+
+
+def timezone_of(text: str | None) -> tzinfo:
+    """The time zone of an IANA name, or UTC."""
+    try:
+        return ZoneInfo(text) if text else UTC
+    except (ValueError, OSError, KeyError):
+        return UTC
+
+
+@pass_context
+def money(context: Context, value: object) -> object:
+    """An amount in the currency the data names as `currency`; without one, just the number."""
+    if isinstance(value, Undefined | bool):
+        return value
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return value
+    if not amount.is_finite() or abs(amount.adjusted()) > _MOST_DIGITS:
+        return value
+    locale: Locale = context["locale"]
+    currency = context.get("currency")
+    if isinstance(currency, str) and _CURRENCY.fullmatch(currency):
+        return format_currency(amount, currency.upper(), locale=locale)
+    return format_decimal(amount, locale=locale)
+
+
+@pass_context
+def day(context: Context, value: object) -> object:
+    """The day of an ISO 8601 date or time, in the reader's time zone and words."""
+    if not isinstance(value, str):
+        return value
+    try:
+        the_day = _day_of(datetime.fromisoformat(value), context["timezone"])
+    except (ValueError, OverflowError):
+        return value
+    return format_date(the_day, "long", locale=context["locale"])
+
+
+def _day_of(moment: datetime, zone: tzinfo) -> date:
+    # Midnight in UTC is how a day without a time is written by JSON.stringify: it is that day everywhere.
+    if moment.tzinfo is None or moment.astimezone(UTC).time() == time(0):
+        return moment.date()
+    return moment.astimezone(zone).date()
+
+
+def url_filter(public_url: str | None) -> Callable[[object], str]:
+    """A filter that makes a link out of a link: absolute http(s), or empty when it is none.
+
+    Paths (`/bookings/17`) are put behind `public_url`; without one they lead nowhere and come out empty.
+    """
+    start = (public_url or "").rstrip("/")
+
+    def url(value: object) -> str:
+        if not isinstance(value, str):
+            return ""
+        if _WEB.fullmatch(value):
+            return value
+        return f"{start}{value}" if start and _PATH.fullmatch(value) else ""
+
+    return url

@@ -1,0 +1,143 @@
+"""From a committed event to every screen: records for the bus, frames for the rooms.
+
+`event` and `signal` send; `deliver` is what the bus calls, in log order, in every process. An envelope
+is encoded once, here; nobody below looks into it. This file knows no connection and no SQL beyond the
+one read that fills holes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from hub.cluster.bus import Bus
+from hub.cluster.record import Record
+from hub.domain.access import ADMIN, room_key
+from hub.domain.delivery import DeliveryUpdate
+from hub.domain.events import Event
+from hub.realtime.fanout import Fanout
+from hub.realtime.frames import Frame
+from hub.realtime.replay import Ring
+from hub.services.wire import dumps, envelope, iso, loads
+
+
+class Log(Protocol):
+    async def range(self, tenant: str, after: int, upto: int, *, limit: int) -> list[Event]: ...
+
+
+FILL_PAGE = 500
+
+
+def record_of(event: Event) -> Record:
+    """What the bus carries for an event: the envelope, and what is needed to route it."""
+    meta: dict[str, Any] = {"t": event.type, "w": event.wire, "i": event.inbox, "r": event.rooms}
+    if event.exclude:
+        meta["x"] = event.exclude
+    if event.expires_at:
+        meta["e"] = event.expires_at.timestamp()
+    return Record(
+        tenant=event.tenant,
+        kind="event",
+        offset=event.offset,
+        epoch=event.epoch,
+        meta=meta,
+        body=dumps(envelope(event)),
+    )
+
+
+def frame_of(record: Record) -> Frame:
+    """The frame of an event's record."""
+    cursor = f"{record.epoch}:{record.offset}" if record.offset else None
+    meta = record.meta
+    return Frame(type=meta["t"], wire=meta["w"], inbox=meta["i"], body=record.body, cursor=cursor)
+
+
+class Past:
+    """One recent event as the ring keeps it."""
+
+    __slots__ = ("exclude", "expires", "frame", "rooms")
+
+    def __init__(self, record: Record, frame: Frame, rooms: frozenset[str], exclude: frozenset[str]) -> None:
+        self.frame = frame
+        self.rooms = rooms
+        self.exclude = exclude
+        self.expires: float | None = record.meta.get("e")
+
+    def is_for(self, rooms: Iterable[str], now: float) -> bool:
+        """Whether a connection in these rooms (keys) should have it, at `now` in Unix seconds."""
+        if self.expires is not None and self.expires <= now:
+            return False
+        rooms = set(rooms)
+        return not self.rooms.isdisjoint(rooms) and self.exclude.isdisjoint(rooms)
+
+
+class Publish:
+    """Sends to the bus, and shows what the bus brings."""
+
+    def __init__(self, fanout: Fanout, ring: Ring[Past], log: Log) -> None:
+        self._fanout = fanout
+        self._ring = ring
+        self._log = log
+        self._bus: Bus | None = None
+
+    def attach(self, bus: Bus) -> None:
+        """The bus and this object need each other; the bus comes second."""
+        self._bus = bus
+
+    # -- out -----------------------------------------------------------------------------------------
+    def events(self, events: Sequence[Event]) -> None:
+        """Publish what was committed, in order. Never blocks, never fails: SQL is the truth."""
+        if self._bus is not None:
+            self._bus.publish([record_of(event) for event in events])
+
+    def signal(
+        self,
+        tenant: str,
+        rooms: Sequence[str],
+        name: str,
+        *args: Any,
+        skip: str | None = None,
+    ) -> None:
+        """Tell everyone in `rooms` now; not stored. `skip` is a connection that already knows."""
+        if self._bus is not None:
+            meta = {"n": name, "r": list(rooms)} | ({"s": skip} if skip else {})
+            body = dumps(list(args))
+            self._bus.publish(
+                [Record(tenant=tenant, kind="signal", offset=0, epoch="", meta=meta, body=body)]
+            )
+
+    def announce(self, updates: Sequence[DeliveryUpdate]) -> None:
+        """`delivery:update` to the person concerned and to the tenant's admins."""
+        for update in updates:
+            payload = {
+                "id": update.id,
+                "notificationId": update.notification,
+                "userId": update.user,
+                "channel": update.channel,
+                "status": update.status,
+                "attempts": update.attempts,
+                "error": update.error,
+                "provider": update.provider,
+                "maybeDuplicate": update.maybe_duplicate,
+                "at": iso(update.at),
+            }
+            self.signal(update.tenant, [f"user:{update.user}", f"role:{ADMIN}"], "delivery:update", payload)
+
+    # -- in ------------------------------------------------------------------------------------------
+    def deliver(self, record: Record) -> None:
+        """Called by the bus: events of a tenant in log order, each once."""
+        tenant, meta = record.tenant, record.meta
+        rooms = frozenset(room_key(tenant, room) for room in meta["r"])
+        if record.kind == "signal":
+            args = [dumps(arg) for arg in loads(record.body)]
+            self._fanout.publish(Frame.signal(meta["n"], args), rooms, skip=meta.get("s"))
+            return
+        frame = frame_of(record)
+        exclude = frozenset(room_key(tenant, room) for room in meta.get("x", ()))
+        if record.offset:
+            self._ring.remember(tenant, record.offset, Past(record, frame, rooms, exclude))
+        self._fanout.publish(frame, rooms, exclude)
+
+    async def fill(self, tenant: str, after: int, upto: int) -> list[Record]:
+        """What the bus has lost, from SQL: offsets after+1 to `upto`, at most a page."""
+        return [record_of(event) for event in await self._log.range(tenant, after, upto, limit=FILL_PAGE)]

@@ -1,0 +1,219 @@
+"""Credentials into principals: JWTs, single-use tickets and API keys.
+
+The accepted algorithms come from the configuration, never from the token. A token without `exp`, one
+over 8 KiB, or one whose names could not be rooms is refused. Nothing here is logged, and no refusal
+repeats any part of what was presented.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import jwt
+from ulid import ULID
+
+from hub.domain.access import DEFAULT_TENANT, ApiKey, Principal, Room, require_tenant
+from hub.domain.errors import RoomInvalid, TokenExpired, TokenInvalid
+from hub.domain.events import Position
+from hub.services.jwks import KeySource
+from hub.services.wire import dumps, loads
+
+MAX_TOKEN_BYTES = 8192
+MAX_ROLES = 64
+MAX_TOPICS = 64
+LEEWAY = 30  # seconds
+KEY_SECONDS = 1.5  # an API key is looked up again after this; a revoked one works no longer
+MAX_KEYS = 1000
+LATEST = 253402300799  # the year 9999: a later `exp` is a mistake or an attack
+
+
+class Tickets(Protocol):
+    ttl: int
+
+    async def issue(self, content: bytes) -> str: ...
+    async def redeem(self, ticket: str) -> bytes | None: ...
+
+
+class KeyStore(Protocol):
+    async def find(self, secret: str) -> ApiKey | None: ...
+
+
+class TenantLog(Protocol):
+    async def tenant(self, tenant: str, *, create: bool) -> Position: ...
+
+
+class Tokens:
+    """Checks what clients present, and makes tokens for the command line and the demo."""
+
+    def __init__(
+        self,
+        keys: KeySource,
+        *,
+        secret: str,
+        algorithms: Sequence[str],
+        audience: str | None,
+        issuer: str | None,
+        tickets: Tickets,
+        api_keys: KeyStore,
+        log: TenantLog,
+        create_tenants: bool,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._keys = keys
+        self._secret = secret
+        self._algorithms = list(algorithms)
+        self._audience = audience
+        self._issuer = issuer
+        self._tickets = tickets
+        self._api_keys = api_keys
+        self._log = log
+        self._create = create_tenants
+        self._clock = clock
+        self._known: set[str] = set()
+        self._keys_seen: dict[str, tuple[ApiKey, float]] = {}  # with the time they were looked up
+
+    async def principal(self, token: str) -> Principal:
+        """Who a JWT speaks for. Raises `TokenInvalid`, `TokenExpired` or `TenantUnknown`."""
+        if len(token) > MAX_TOKEN_BYTES:
+            raise TokenInvalid("the token is too long")
+        try:
+            key = await self._keys.find(jwt.get_unverified_header(token))
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=self._algorithms,
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=LEEWAY,
+                options={
+                    "require": ["exp"],
+                    "verify_aud": self._audience is not None,
+                    "verify_sub": False,  # integers are read as strings
+                },
+            )
+        except jwt.ExpiredSignatureError:
+            raise TokenExpired("the token has expired") from None
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+            raise TokenInvalid("the token is not valid") from None
+        who = principal_of(claims)
+        await self.require_tenant(who.tenant)
+        return who
+
+    async def require_tenant(self, tenant: str) -> None:
+        """Raises `TenantUnknown`, unless it exists or may be created now."""
+        if tenant not in self._known:
+            await self._log.tenant(tenant, create=self._create)
+            self._known.add(tenant)
+
+    async def ticket(self, who: Principal) -> tuple[str, int]:
+        """A single-use ticket for `who`, and the seconds it lives. For clients that cannot set headers."""
+        return await self._tickets.issue(dumps(claims_of(who))), self._tickets.ttl
+
+    async def redeem(self, ticket: str) -> Principal:
+        """Who a ticket was made for; it is used up. Raises `TokenInvalid`."""
+        payload = await self._tickets.redeem(ticket)
+        if payload is None:
+            raise TokenInvalid("the ticket is unknown or was used")
+        try:
+            who = principal_of(loads(payload))
+        except ValueError:
+            raise TokenInvalid("the ticket is unknown or was used") from None
+        if who.expires_at + LEEWAY < self._clock():
+            raise TokenExpired("the token has expired")
+        return who
+
+    async def api_key(self, secret: str) -> ApiKey:
+        """Raises `TokenInvalid` for a key that is unknown, or was revoked more than `KEY_SECONDS` ago."""
+        now = self._clock()
+        known = self._keys_seen.get(secret)
+        if known is not None and abs(now - known[1]) < KEY_SECONDS:
+            return known[0]
+        key = await self._api_keys.find(secret) if len(secret) <= 256 else None
+        if key is None:
+            self._keys_seen.pop(secret, None)
+            raise TokenInvalid("the API key is unknown or revoked")
+        if len(self._keys_seen) >= MAX_KEYS:
+            self._keys_seen.clear()
+        self._keys_seen[secret] = key, now
+        return key
+
+    def issue(self, who: Principal, expires_in: float) -> str:
+        """A token for `who` that lives `expires_in` seconds, signed with the configured secret (HS256)."""
+        now = int(self._clock())
+        claims = claims_of(who) | {"iat": now, "exp": now + int(expires_in), "jti": str(ULID())}
+        if self._audience:
+            claims["aud"] = self._audience
+        if self._issuer:
+            claims["iss"] = self._issuer
+        return jwt.encode(claims, self._secret, algorithm="HS256")
+
+
+def claims_of(who: Principal) -> dict[str, Any]:
+    """The claims that `principal_of` reads back."""
+    claims: dict[str, Any] = {"sub": who.user, "tenant": who.tenant, "roles": list(who.roles)}
+    claims |= {"sid": who.session} if who.session else {}
+    claims |= {"topics": list(who.topics)} if who.topics else {}
+    claims |= {"jti": who.token_id} if who.token_id else {}
+    return claims | {"iat": who.issued_at, "exp": who.expires_at}
+
+
+def principal_of(claims: Mapping[str, Any]) -> Principal:
+    """The principal of verified claims, with the aliases that other programs use. Raises `TokenInvalid`."""
+    try:
+        tenant = require_tenant(_text(claims, "tenant", "tenantId", "organizationId") or DEFAULT_TENANT)
+        user = _text(claims, "sub", "userId", "id")
+        roles = _texts(claims, "roles", "role", most=MAX_ROLES)
+        session = _text(claims, "sid", "sessionId")
+        named = {"user": (user,), "role": roles, "session": (session,) if session else ()}
+        for kind, words in named.items():
+            for word in words:
+                Room.parse(tenant, f"{kind}:{word}")  # what cannot be a room cannot be a name
+        return Principal(
+            tenant=tenant,
+            user=user,
+            roles=roles,
+            session=session or str(ULID()),
+            topics=_texts(claims, "topics", most=MAX_TOPICS),
+            token_id=_text(claims, "jti"),
+            issued_at=_time(claims, "iat"),
+            expires_at=_time(claims, "exp"),
+        )
+    except RoomInvalid as fault:
+        raise TokenInvalid(f"the token has a claim that cannot be used: {fault.detail}") from None
+
+
+def _text(claims: Mapping[str, Any], *names: str) -> str:
+    for name in names:
+        value = claims.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if isinstance(value, str) and value:
+            return value
+        if value not in (None, ""):
+            raise TokenInvalid(f"the claim {name!r} is not text")
+    return ""
+
+
+def _texts(claims: Mapping[str, Any], *names: str, most: int) -> tuple[str, ...]:
+    for name in names:
+        value = claims.get(name)
+        if value is None:
+            continue
+        words = [value] if isinstance(value, str) else value
+        if (
+            not isinstance(words, list)
+            or len(words) > most
+            or not all(isinstance(w, str) and w for w in words)
+        ):
+            raise TokenInvalid(f"the claim {name!r} is not a list of at most {most} words")
+        return tuple(dict.fromkeys(words))
+    return ()
+
+
+def _time(claims: Mapping[str, Any], name: str) -> float:
+    value = claims.get(name, 0)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LATEST:
+        raise TokenInvalid(f"the claim {name!r} is not a time")
+    return float(value)

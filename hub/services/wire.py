@@ -1,0 +1,108 @@
+"""Where camelCase meets snake_case: the JSON of envelopes, signals and answers.
+
+Every transport and REST show the same envelope, and it is made here only. The bytes of a live
+envelope are the same for every receiver, so they hold fresh read marks and nobody's deliveries; REST
+fills those in for the caller. This file does not know who is asking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from hub.domain.delivery import Planned, shown
+from hub.domain.events import Cursor, Event
+
+
+def dumps(value: Any) -> bytes:
+    """JSON as it goes over the wire. Raises TypeError on what JSON does not have."""
+    return orjson.dumps(value)
+
+
+def loads(text: bytes | str) -> Any:
+    """Strict JSON: no NaN, no infinity, no trailing comma. Raises ValueError."""
+    return orjson.loads(text)
+
+
+def iso(when: datetime | None) -> str | None:
+    """ISO 8601 in UTC with milliseconds: `2026-11-20T10:00:00.000Z`."""
+    if when is None:
+        return None
+    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def iso_seconds(unix: float) -> str:
+    """The same, from Unix seconds."""
+    return iso(datetime.fromtimestamp(unix, UTC)) or ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """What one person did with one notification."""
+
+    read: bool = False
+    read_at: datetime | None = None
+    seen_at: datetime | None = None
+    archived_at: datetime | None = None
+
+
+FRESH = Marks()
+
+
+def envelope(
+    event: Event, marks: Marks = FRESH, channels: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """The one JSON object that stands for an event."""
+    shape: dict[str, Any] = {
+        "id": event.id,
+        "type": event.type,
+        "title": event.title,
+        "message": event.message,
+        "link": event.link,
+        "data": dict(event.data),
+        "severity": event.severity,
+    }
+    if len(event.rooms) == 1:
+        shape["room"] = event.rooms[0]
+    shape |= {
+        "tenantId": event.tenant,
+        "createdAt": iso(event.created_at),
+        "cursor": str(event.cursor) if event.cursor else None,
+    }
+    if event.inbox:
+        shape |= {
+            "read": marks.read,
+            "readAt": iso(marks.read_at),
+            "seenAt": iso(marks.seen_at),
+            "archivedAt": iso(marks.archived_at),
+            "channels": list(channels),
+        }
+    return shape
+
+
+def accepted(
+    event_id: str,
+    cursor: Cursor | None,
+    recipients: int,
+    deliveries: Iterable[Planned],
+    *,
+    scheduled_at: datetime | None = None,
+) -> bytes:
+    """The answer to an accepted request."""
+    answer: dict[str, Any] = {
+        "id": event_id,
+        "cursor": str(cursor) if cursor else None,
+        "recipients": recipients,
+        "deliveries": [
+            {"id": item.id, "userId": item.user, "channel": item.channel, "status": shown(item.status)}
+            | ({"reason": item.reason} if item.reason else {})
+            for item in deliveries
+        ],
+    }
+    if scheduled_at is not None:
+        answer["scheduledAt"] = iso(scheduled_at)
+    return dumps(answer)

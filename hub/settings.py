@@ -1,0 +1,260 @@
+"""Every setting, with its default and its one line of documentation.
+
+A setting `x` is read from `HUB_X`, or from the older name listed with it. Unset, everything falls back
+to development defaults that need nothing from outside. `require_safe` is the production rule: it refuses
+to start and says which setting to change. Only the command line and `app.py` read settings; everything
+below is told what it needs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from pydantic import AliasChoices, AliasGenerator, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+DEVELOPMENT_SECRET = "development-secret-never-for-production"  # noqa: S105  (refused in production)
+DEVELOPMENT_KEY = "hub_development_key_never_for_production"
+MIN_SECRET_BYTES = 32
+_DURATION = re.compile(r"(\d+)([smhdw]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class SettingsRefused(ValueError):
+    """The configuration is not safe to start with. `str()` is one line per setting to change."""
+
+
+# Older names under which programs already configure the hub.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "log_level": ("LOG_LEVEL",),
+    "database_url": ("DATABASE_URL",),
+    "redis_url": ("REDIS_URL",),
+    "redis_host": ("REDIS_HOST",),
+    "redis_port": ("REDIS_PORT",),
+    "redis_password": ("REDIS_PASSWORD",),
+    "jwt_secret": ("JWT_SECRET",),
+    "jwt_expires_in": ("JWT_EXPIRES_IN",),
+    "cors_origin": ("CORS_ORIGIN",),
+    "rate_limit_window_ms": ("RATE_LIMIT_WINDOW_MS",),
+    "rate_limit_max_requests": ("RATE_LIMIT_MAX_REQUESTS",),
+    "sse_heartbeat_interval": ("SSE_HEARTBEAT_INTERVAL",),
+    "sse_cleanup_interval": ("SSE_CLEANUP_INTERVAL",),
+    "email_host": ("EMAIL_HOST",),
+    "email_port": ("EMAIL_PORT",),
+    "email_user": ("EMAIL_USER",),
+    "email_pass": ("EMAIL_PASS",),
+    "email_from": ("EMAIL_FROM",),
+}
+
+
+def names(field: str) -> tuple[str, ...]:
+    """The environment variables a setting is read from, the first that is set wins."""
+    return (f"HUB_{field.upper()}", *ALIASES.get(field, ()))
+
+
+def seconds(text: str) -> int | None:
+    """The seconds that `15m`, `12h`, `7d`, `2w` or a plain number say; None when `text` says none."""
+    found = _DURATION.fullmatch(text.strip())
+    return int(found[1]) * _SECONDS[found[2]] if found else None
+
+
+def setting(default: Any, description: str, **limits: Any) -> Any:
+    return Field(default, description=description, **limits)
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_ignore_empty=True,  # compose files and shells say "unset" with an empty text
+        extra="ignore",
+        populate_by_name=True,
+        validate_default=True,
+        alias_generator=AliasGenerator(validation_alias=lambda field: AliasChoices(*names(field))),
+    )
+
+    # -- the process ---------------------------------------------------------------------------------
+    env: Literal["development", "production", "test"] = setting(
+        "development", "`production` refuses unsafe settings; `development` adds the demo and `/dev` pages"
+    )
+    host: str = setting("127.0.0.1", "address to listen on")
+    port: int = setting(8000, "port to listen on", ge=1, le=65535)
+    workers: int = setting(1, "hub processes sharing the port (`hub serve --workers`)", ge=1, le=256)
+    data_dir: str = setting(".hub", "where development keeps its database and its Valkey")
+    log_level: Literal["debug", "info", "warning", "error"] = setting("info", "least level that is logged")
+    log_json: bool = setting(False, "log as JSON lines (always on in production)")
+    public_url: str | None = setting(None, "address under which the outside reaches the hub, for links")
+    drain_seconds: float = setting(5.0, "time to flush connections after SIGTERM, in seconds", ge=0, le=60)
+
+    # -- parts ---------------------------------------------------------------------------------------
+    database_url: str | None = setting(None, "SQLAlchemy or plain URL; unset: SQLite in the data directory")
+    database_pool: int = setting(10, "PostgreSQL connections per process", ge=1, le=200)
+    database_timeout: float = setting(5.0, "give up on the database after this many seconds (503)", gt=0)
+    redis_url: str | None = setting(None, "Redis or Valkey; unset: built from REDIS_HOST")
+    redis_host: str | None = setting(None, "used when no Redis URL is given")
+    redis_port: int = setting(6379, "used with the Redis host", ge=1, le=65535)
+    redis_password: SecretStr | None = setting(None, "used with the Redis host")
+    redis_prefix: str = setting("hub", "first part of every key and channel in Redis")
+    broker_url: str | None = setting(None, "Celery's broker; unset: the same Redis")
+    bus_key: SecretStr | None = setting(
+        None, "signs what processes tell each other; stock Socket.IO emitters are refused when set"
+    )
+
+    # -- who may come --------------------------------------------------------------------------------
+    jwt_secret: SecretStr | None = setting(
+        None, "HS256 secret, at least 32 bytes; unset: a fixed one in development"
+    )
+    jwt_algorithms: Annotated[list[str], NoDecode] = setting(
+        ["HS256"], "algorithms that are accepted (one family per key)"
+    )
+    jwt_jwks: str | None = setting(None, "file or https URL of a JWKS, for RS256, ES256 or EdDSA")
+    jwt_expires_in: int = setting("7d", "life of the tokens that `hub token` makes: seconds, or 15m, 12h, 7d")
+    jwt_audience: str | None = setting(None, "required `aud`, when set")
+    jwt_issuer: str | None = setting(None, "required `iss`, when set")
+    token_cookie: str = setting("access_token", "name of the cookie that may hold the token")
+    token_in_query: bool = setting(True, "whether `?token=` is read")
+    auto_tenants: bool | None = setting(
+        None, "create a tenant when it is first named; unset: only in development"
+    )
+    custom_types: bool = setting(True, "accept event types that the registry does not know")
+    cors_origin: Annotated[list[str], NoDecode] = setting(
+        [],
+        "origins that browsers may call from, separated by commas; unset: localhost in development",
+    )
+    trusted_proxies: Annotated[list[str], NoDecode] = setting(
+        [], "addresses or networks whose X-Forwarded-For and -Proto are believed"
+    )
+
+    # -- limits --------------------------------------------------------------------------------------
+    max_body_bytes: int = setting(1 << 20, "largest request body", ge=1024)
+    max_data_bytes: int = setting(64 << 10, "largest `data` of an event, encoded", ge=256)
+    max_json_depth: int = setting(32, "deepest JSON accepted", ge=4, le=200)
+    max_batch: int = setting(1000, "most notifications in one batch", ge=1)
+    max_rooms: int = setting(1000, "most rooms in `to`", ge=1)
+    body_timeout: float = setting(15.0, "seconds a request body may take to arrive", gt=0)
+    rate_limit_window_ms: int = setting(5000, "window of the events a connection may send", ge=100)
+    rate_limit_max_requests: int = setting(10, "events a connection may send in the window", ge=1)
+    connections_per_user: int = setting(20, "open connections of one user, per process", ge=1)
+    connect_timeout: float = setting(5.0, "seconds a transport may stay without CONNECT", gt=0)
+    ping_interval: float = setting(20.0, "seconds between pings", gt=0)
+    ping_timeout: float = setting(15.0, "seconds to answer a ping", gt=0)
+    outbox_bytes: int = setting(512 << 10, "unsent bytes a connection may have before it is cut", ge=16384)
+    outbox_frames: int = setting(1000, "unsent packets a polling connection may have", ge=10)
+    max_message_bytes: int = setting(64 << 10, "largest message from a client", ge=1024)
+
+    # -- the log and the streams ---------------------------------------------------------------------
+    heartbeat_ms: int = setting(30000, "interval of the `heartbeat` event", ge=100)
+    sse_heartbeat_interval: int = setting(30000, "milliseconds between keep-alive comments", ge=100)
+    sse_cleanup_interval: int = setting(
+        300000, "milliseconds between looks for sessions whose connection has ended unnoticed", ge=100
+    )
+    sse_lifetime: float = setting(4 * 3600.0, "seconds one stream lives, give or take a tenth", gt=0)
+    sse_retry_ms: int = setting(2000, "`retry:` that browsers are told", ge=0)
+    replay_limit: int = setting(10000, "most events replayed to one connection", ge=0)
+    ring_events: int = setting(2000, "recent events kept in memory per tenant", ge=0)
+    poll_seconds: float = setting(2.0, "seconds between looks for events the bus has lost", gt=0)
+    hole_ms: int = setting(50, "milliseconds to wait for a straggler before reading SQL", ge=0)
+    retention_days: float = setting(30.0, "days an event stays in the log and the inbox", gt=0)
+    idempotency_hours: float = setting(24.0, "hours an Idempotency-Key is remembered", gt=0)
+
+    # -- deliveries ----------------------------------------------------------------------------------
+    email_provider: Literal["sandbox", "smtp"] | None = setting(
+        None, "how mail leaves; unset: SMTP when EMAIL_HOST is set, else the sandbox"
+    )
+    email_host: str | None = setting(None, "SMTP server")
+    email_port: int = setting(587, "SMTP port (465: TLS from the start)", ge=1, le=65535)
+    email_user: str | None = setting(None, "SMTP user")
+    email_pass: SecretStr | None = setting(None, "SMTP password")
+    email_from: str = setting("Hub <notifications@localhost>", "sender of mails")
+    email_tls: Literal["auto", "starttls", "tls", "none"] = setting(
+        "auto",
+        "`auto`: TLS on 465, else STARTTLS when offered; required where a password would cross a network",
+    )
+    provider_timeout: float = setting(15.0, "seconds one call of a provider may take in all", gt=0)
+    delivery_attempts: int = setting(8, "attempts before a delivery is dead", ge=1)
+    delivery_lease: float = setting(60.0, "seconds a worker may hold a delivery", gt=0)
+    delivery_backoff: float = setting(10.0, "seconds before the second attempt; doubles, with jitter", gt=0)
+    delivery_backoff_max: float = setting(3600.0, "longest wait between attempts, in seconds", gt=0)
+    sweep_seconds: float = setting(5.0, "seconds between looks for deliveries that are due", gt=0)
+    worker_concurrency: int = setting(16, "deliveries one worker process sends at once", ge=1)
+
+    @field_validator("jwt_algorithms", "cors_origin", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    @field_validator("jwt_expires_in", mode="before")
+    @classmethod
+    def _duration(cls, value: Any) -> Any:
+        said = seconds(value) if isinstance(value, str) else None
+        return value if said is None else said
+
+    # -- what follows from them ----------------------------------------------------------------------
+    @property
+    def development(self) -> bool:
+        return self.env != "production"
+
+    @property
+    def database(self) -> str:
+        """The database as a SQLAlchemy URL with an async driver."""
+        url = self.database_url or f"sqlite:///{self.data_dir}/hub.db"
+        scheme, _, rest = url.partition("://")
+        drivers = {
+            "sqlite": "sqlite+aiosqlite",
+            "postgres": "postgresql+psycopg",
+            "postgresql": "postgresql+psycopg",
+        }
+        return f"{drivers.get(scheme, scheme)}://{rest}"
+
+    @property
+    def redis(self) -> str | None:
+        """The URL of the Redis that is configured, if one is."""
+        if self.redis_url or not self.redis_host:
+            return self.redis_url
+        secret = self.redis_password.get_secret_value() if self.redis_password else ""
+        login = f":{quote(secret, safe='')}@" if secret else ""
+        return f"redis://{login}{self.redis_host}:{self.redis_port}/0"
+
+    @property
+    def broker(self) -> str:
+        """Celery's broker. Raises `SettingsRefused` when nothing names one."""
+        url = self.broker_url or self.redis
+        if url is None:
+            raise SettingsRefused("REDIS_URL: a worker needs a Redis or Valkey; `hub dev` brings its own")
+        return url
+
+    @property
+    def secret(self) -> str:
+        """The HS256 secret in force."""
+        return self.jwt_secret.get_secret_value() if self.jwt_secret else DEVELOPMENT_SECRET
+
+    @property
+    def creates_tenants(self) -> bool:
+        return self.development if self.auto_tenants is None else self.auto_tenants
+
+    @property
+    def email(self) -> Literal["sandbox", "smtp"]:
+        return self.email_provider or ("smtp" if self.email_host else "sandbox")
+
+    def require_safe(self) -> None:
+        """Raises `SettingsRefused` when production would start unsafe, naming every setting to change."""
+        faults = []
+        weak = self.jwt_secret is None or self.secret == DEVELOPMENT_SECRET
+        if self.jwt_jwks is None and (weak or len(self.secret.encode()) < MIN_SECRET_BYTES):
+            faults.append(
+                f"JWT_SECRET: needs at least {MIN_SECRET_BYTES} random bytes, "
+                "for example the output of: openssl rand -base64 48"
+            )
+        if "*" in self.cors_origin:
+            faults.append("CORS_ORIGIN: '*' is refused with credentials; list the origins of your pages")
+        if self.database.startswith("sqlite") and self.workers > 1:
+            faults.append("DATABASE_URL: SQLite serves one process; use PostgreSQL or HUB_WORKERS=1")
+        if self.redis is None:
+            faults.append("REDIS_URL: production needs a Redis or Valkey, for example redis://redis:6379/0")
+        if self.email == "sandbox":
+            faults.append("EMAIL_HOST: the sandbox sends nothing; name your SMTP server")
+        if faults and not self.development:
+            raise SettingsRefused("\n".join(faults))

@@ -1,0 +1,93 @@
+"""Deliveries nobody works on: what is due and what a dead worker has left behind.
+
+This is what makes the queue a mere hint: whatever the queue loses, or never got, is found here and handed
+out again. Promises: two sweepers at once never hand out the same row twice. Decides nothing about how a
+delivery is sent, and does not know the queue.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, case, null, or_, select, update
+
+from hub.domain.delivery import RESENT_WHEN_UNKNOWN, Delivery, Status
+from hub.store.deliveries import delivery_of
+from hub.store.engine import Database
+from hub.store.tables import attempts, deliveries
+
+D = deliveries.c
+
+
+class Backlog:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def due(
+        self, channel: str, *, now: datetime, limit: int, settle: float, trust: float
+    ) -> list[tuple[str, str]]:
+        """Mark up to `limit` deliveries as queued, the longest due first; their (id, channel).
+
+        A planned row is left alone for `settle` seconds after it was written: whoever wrote it tells the
+        queue itself. A queued one is trusted to be in the queue for `trust` seconds, then taken again.
+        """
+        waiting = or_(
+            and_(D.status == Status.PLANNED, D.updated_at <= now - timedelta(seconds=settle)),
+            D.status == Status.FAILED,
+            and_(
+                D.status.in_((Status.QUEUED, Status.UNKNOWN)),
+                or_(D.lease_until.is_(None), D.lease_until <= now),
+            ),
+        )
+        chosen = (
+            select(D.id)
+            .where(D.channel == channel, D.due_at <= now, waiting)
+            .order_by(D.due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        queued = (
+            update(deliveries)
+            .where(D.id.in_(chosen.scalar_subquery()))
+            .values(
+                # What is unknown stays so until a worker claims it and marks it as a possible duplicate.
+                status=case((D.status == Status.UNKNOWN, Status.UNKNOWN), else_=Status.QUEUED),
+                lease_until=now + timedelta(seconds=trust),
+                updated_at=now,
+            )
+            .returning(D.id, D.channel)
+        )
+        async with self._db.write() as connection:
+            return [(id, channel) for id, channel in await connection.execute(queued)]
+
+    async def recover(self, *, now: datetime) -> list[Delivery]:
+        """End every lease that has run out; the deliveries as they stand now.
+
+        Not called yet: planned again. Call started: unknown, due at once on the channels that send again.
+        """
+        called = D.call_started.is_not(None)
+        lost = (
+            update(deliveries)
+            .where(D.status == Status.SENDING, D.lease_until <= now)
+            .values(
+                status=case((called, Status.UNKNOWN), else_=Status.PLANNED),
+                due_at=case((and_(called, D.channel.not_in(RESENT_WHEN_UNKNOWN)), null()), else_=now),
+                error=case((called, "the worker died during the call"), else_=D.error),
+                lease_until=None,
+                updated_at=now,
+            )
+            .returning(*deliveries.c)
+        )
+        async with self._db.write() as connection:
+            rows = (await connection.execute(lost)).mappings().all()
+            for row in rows:
+                await connection.execute(
+                    update(attempts)
+                    .where(
+                        attempts.c.delivery_id == row["id"],
+                        attempts.c.number == row["attempts"],
+                        attempts.c.outcome.is_(None),
+                    )
+                    .values(outcome="lost")
+                )
+        return [delivery_of(row) for row in rows]

@@ -1,0 +1,103 @@
+"""Role and tenant audiences of outside channels that are still to be written out as deliveries.
+
+Promises: a chunk and the place it ends at are committed together, so whoever takes an expansion up goes
+on where the last one stopped; two at once write a chunk once; a person who already has a delivery of the
+event on a channel gets no second one. Does not know who is in an audience.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+from sqlalchemy import and_, insert, select, true, update
+
+from hub.domain.delivery import Planned
+from hub.store.deliveries import row_of
+from hub.store.engine import Database
+from hub.store.tables import deliveries, events, expansions
+
+E = expansions.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expansion:
+    """An audience and how far it is written out: up to the person `after`. `exclude` is the event's."""
+
+    id: str
+    tenant: str
+    offset: int
+    event_id: str
+    room: str
+    channels: tuple[str, ...]
+    after: str
+    exclude: frozenset[str]
+    expires_at: datetime | None
+
+
+class Expansions:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def open(self, *, limit: int) -> list[Expansion]:
+        """The oldest that are not done."""
+        oldest = (
+            select(expansions, events.c.exclude, events.c.expires_at)
+            .outerjoin(events, and_(events.c.tenant == E.tenant, events.c.offset == E.offset))
+            .where(E.done.is_not(true()))
+            .order_by(E.id)
+            .limit(limit)
+        )
+        async with self._db.read() as connection:
+            rows = (await connection.execute(oldest)).mappings().all()
+        return [
+            Expansion(
+                id=row["id"],
+                tenant=row["tenant"],
+                offset=row["offset"],
+                event_id=row["event_id"],
+                room=row["room"],
+                channels=tuple(row["channels"].split()),
+                after=row["after"],
+                exclude=frozenset(orjson.loads(row["exclude"] or "[]")),
+                expires_at=row["expires_at"],
+            )
+            for row in rows
+        ]
+
+    async def write(
+        self, expansion: Expansion, planned: Sequence[Planned], *, after: str, done: bool, now: datetime
+    ) -> list[Planned]:
+        """Store a chunk, which ends at the person `after`; what was new. Empty when another was first."""
+        ours = (
+            update(expansions)
+            .where(E.id == expansion.id, E.after == expansion.after, E.done.is_not(true()))
+            .values(after=after, done=done)
+        )
+        # Two audiences of one event may hold the same person: their chunks are written one after the other.
+        siblings = select(E.id).where(E.event_id == expansion.event_id).order_by(E.id).with_for_update()
+        had = select(deliveries.c.user, deliveries.c.channel).where(
+            deliveries.c.event_id == expansion.event_id,
+            deliveries.c.user.in_({item.user for item in planned}),
+        )
+        async with self._db.write() as connection:
+            await connection.execute(siblings)
+            if (await connection.execute(ours)).rowcount == 0:
+                return []
+            known = {(user, channel) for user, channel in await connection.execute(had)}
+            new = [item for item in planned if (item.user, item.channel) not in known]
+            if new:
+                rows = [
+                    row_of(
+                        item,
+                        tenant=expansion.tenant,
+                        offset=expansion.offset,
+                        event_id=expansion.event_id,
+                        now=now,
+                    )
+                    for item in new
+                ]
+                await connection.execute(insert(deliveries), rows)
+        return new

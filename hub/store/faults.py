@@ -1,0 +1,65 @@
+"""Which errors of the drivers mean "the database does not answer".
+
+Locked, full, read-only, out of connections, shut down, connection lost: trying again later can help, so
+they become `StoreUnavailable`. A missing table, a broken constraint or a value that does not fit stays
+what it is: waiting cures none of those. This file knows error codes and nothing about statements.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+import psycopg
+from psycopg.errors import ReadOnlySqlTransaction
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from hub.domain.errors import Refusal, StateConflict, ValidationFailed
+
+# https://www.sqlite.org/rescode.html, primary codes.
+_SQLITE_AWAY = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database is away, not the statement wrong."""
+    if isinstance(error, PoolTimeout):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", None)
+        # Without a code the driver itself spoke: the connection had been closed under the statement.
+        return error.connection_invalidated if code is None else code & 0xFF in _SQLITE_AWAY
+    # psycopg files everything the server or the network may do to us under OperationalError (classes 08,
+    # 40, 53, 55, 57, 58), but for a primary that has become a replica.
+    return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | ReadOnlySqlTransaction)
+
+
+def is_busy(error: DBAPIError) -> bool:
+    """Whether SQLite refused because another connection holds the lock."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def refusal_of(error: Exception) -> Exception:
+    """What the sender of one item is told when the database refuses that item alone."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, IntegrityError):
+        return StateConflict("an event or a delivery with this id is already stored")
+    if isinstance(error, DBAPIError | UnicodeError | TypeError | OverflowError):
+        return ValidationFailed("the event holds a value that cannot be stored")
+    return error

@@ -1,0 +1,218 @@
+"""The notification centre: what stands in a user's inbox, and what the user did with it.
+
+An inbox is the notifications of the rooms the user is in, each once, minus what excludes the user, has
+expired or was deleted. An item is read when its receipt says so, or, without one, when it is not above
+the user's read-all watermark. Nothing is stored per receiver until the receiver does something. This file
+does not know who may be in which room: `rooms` are the caller's word for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, select, update
+
+from hub.store import tables
+from hub.store.audience import Audience
+from hub.store.engine import Database
+from hub.store.inbox_reading import END, Filters, Item, Reading
+
+__all__ = ["Counts", "Inbox", "Item"]
+
+_R, _M = tables.receipts.c, tables.read_marks.c
+# `Inbox.list` hides the builtin from the annotations of its class.
+Ids = list[str]
+Items = list[Item]
+
+
+class Counts(NamedTuple):
+    """`total`: items that pass the filters. `unread`: items neither read nor archived, unfiltered."""
+
+    total: int
+    unread: int
+
+
+class Inbox:
+    """Every user's inbox. `now` decides what has expired; filters that are None let everything pass.
+
+    What changes items returns those of the given ids that stand in the inbox, in the given order.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def list(
+        self,
+        tenant: str,
+        user: str,
+        rooms: Sequence[str],
+        *,
+        now: datetime,
+        read: bool | None = None,
+        archived: bool | None = None,
+        type: str | None = None,
+        limit: int = 20,
+        offset: int = 0,
+        before: int | None = None,
+        after: int | None = None,
+    ) -> Items:
+        """Items newest first. `before` and `after` are places in the log, exclusive; `offset` skips items."""
+        if not rooms:
+            return []
+        filters = Filters(read, archived, type)
+        async with self._reading(tenant, user, rooms, now) as reading:
+            return await reading.page(
+                filters,
+                skip=offset,
+                limit=limit,
+                after=after or 0,
+                before=END if before is None else before,
+            )
+
+    async def get(
+        self, tenant: str, user: str, rooms: Sequence[str], id: str, *, now: datetime
+    ) -> Item | None:
+        """The item with this id, if it stands in the inbox."""
+        if not rooms:
+            return None
+        async with self._reading(tenant, user, rooms, now) as reading:
+            found = await reading.named([id])
+        return found[0] if found else None
+
+    async def counts(
+        self,
+        tenant: str,
+        user: str,
+        rooms: Sequence[str],
+        *,
+        now: datetime,
+        read: bool | None = None,
+        archived: bool | None = None,
+        type: str | None = None,
+    ) -> Counts:
+        """How many items pass the filters, and how many are unread. A filter on `type` costs a full visit."""
+        if not rooms:
+            return Counts(0, 0)
+        async with self._reading(tenant, user, rooms, now) as reading:
+            tally = await reading.tally(all=type is None)
+            if type is None:
+                total = tally.matching(read=read, archived=archived)
+            else:
+                total = await reading.of_type(Filters(read, archived, type))
+        return Counts(total, tally.matching(read=False, archived=False))
+
+    async def unread(self, tenant: str, user: str, rooms: Sequence[str], *, now: datetime) -> int:
+        """How many items are neither read nor archived."""
+        if not rooms:
+            return 0
+        async with self._reading(tenant, user, rooms, now) as reading:
+            return (await reading.tally(all=False)).matching(read=False, archived=False)
+
+    async def by_type(
+        self, tenant: str, user: str, rooms: Sequence[str], *, now: datetime
+    ) -> dict[str, Counts]:
+        """Items that are not archived, per type. Costs a full visit."""
+        if not rooms:
+            return {}
+        async with self._reading(tenant, user, rooms, now) as reading:
+            found = await reading.by_type()
+        return {kind: Counts(*counts) for kind, counts in found.items()}
+
+    async def mark_read(
+        self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
+    ) -> Ids:
+        """Mark as read. What was read keeps its time."""
+        values = {"read": True, "read_at": now}
+        return await self._change(tenant, user, rooms, ids, values, now=now, only_unread=True)
+
+    async def mark_unread(
+        self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
+    ) -> Ids:
+        """Mark as unread, also below the read-all watermark."""
+        return await self._change(tenant, user, rooms, ids, {"read": False, "read_at": None}, now=now)
+
+    async def mark_seen(
+        self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
+    ) -> Ids:
+        """Mark as seen; the first time counts."""
+        return await self._change(tenant, user, rooms, ids, {"seen_at": now}, now=now, keep=True)
+
+    async def archive(
+        self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
+    ) -> Ids:
+        """Put into the archive; the first time counts."""
+        return await self._change(tenant, user, rooms, ids, {"archived_at": now}, now=now, keep=True)
+
+    async def unarchive(
+        self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
+    ) -> Ids:
+        """Take back from the archive."""
+        return await self._change(tenant, user, rooms, ids, {"archived_at": None}, now=now)
+
+    async def delete(
+        self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
+    ) -> Ids:
+        """Remove from this user's inbox for good."""
+        return await self._change(tenant, user, rooms, ids, {"deleted_at": now}, now=now)
+
+    async def mark_all_read(self, tenant: str, user: str, rooms: Sequence[str], *, now: datetime) -> int:
+        """Everything stored so far is read, also what was marked unread; how many items were not."""
+        unread = await self.unread(tenant, user, rooms, now=now)
+        newest = select(tables.tenants.c.offset).where(tables.tenants.c.id == tenant)
+        insert = self._db.insert(tables.read_marks)
+        upsert = insert.on_conflict_do_update(
+            index_elements=["tenant", "user"],
+            set_={"offset": insert.excluded.offset, "read_at": insert.excluded.read_at},
+            where=_M.offset < insert.excluded.offset,
+        )
+        async with self._db.write() as conn:
+            mark = (await conn.execute(newest)).scalar() or 0
+            await conn.execute(upsert, {"tenant": tenant, "user": user, "offset": mark, "read_at": now})
+            await conn.execute(
+                update(tables.receipts)
+                .where(_R.tenant == tenant, _R.user == user, _R.offset <= mark, _R.read.is_(False))
+                .values(read=True, read_at=now)
+            )
+        return unread
+
+    async def _change(
+        self,
+        tenant: str,
+        user: str,
+        rooms: Sequence[str],
+        ids: Sequence[str],
+        values: dict[str, Any],
+        *,
+        now: datetime,
+        keep: bool = False,
+        only_unread: bool = False,
+    ) -> Ids:
+        """Write `values` into the receipts of the items. `keep`: a value that is already there stays."""
+        if not rooms or not ids:
+            return []
+        insert = self._db.insert(tables.receipts)
+        new: dict[str, Any] = {name: insert.excluded[name] for name in values}
+        if keep:
+            new = {name: func.coalesce(_R[name], value) for name, value in new.items()}
+        upsert = insert.on_conflict_do_update(index_elements=["tenant", "user", "offset"], set_=new)
+        async with self._db.write() as conn:
+            found = await Reading(conn, Audience(tenant, tuple(rooms)), user, now).named(ids)
+            rows = [
+                {"tenant": tenant, "user": user, "offset": item.event.offset, **values}
+                for item in found
+                if not (only_unread and item.read)
+            ]
+            if rows:
+                await conn.execute(upsert, rows)
+        known = {item.event.id for item in found}
+        return [id for id in dict.fromkeys(ids) if id in known]
+
+    @asynccontextmanager
+    async def _reading(
+        self, tenant: str, user: str, rooms: Sequence[str], now: datetime
+    ) -> AsyncIterator[Reading]:
+        async with self._db.read() as conn:
+            yield Reading(conn, Audience(tenant, tuple(rooms)), user, now)

@@ -1,0 +1,163 @@
+"""One user's inbox, read step by step on a connection that the caller holds.
+
+The statements are in `inbox_sql`; here they get their values and give nouns. Promises nothing across
+statements: each sees what was committed when it began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.domain.events import Event
+from hub.store import inbox_sql
+from hub.store.audience import Audience
+from hub.store.events import event_of
+
+_CHUNK = 1000  # places that are looked at together
+END = 2**62  # above every offset
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One notification as one user sees it."""
+
+    event: Event
+    read: bool
+    read_at: datetime | None
+    seen_at: datetime | None
+    archived_at: datetime | None
+
+
+class Filters(NamedTuple):
+    """What is asked for; None lets everything pass."""
+
+    read: bool | None = None
+    archived: bool | None = None
+    type: str | None = None
+
+
+class Tally(NamedTuple):
+    """What the index says of an audience, all in all and above the watermark, and what it does not know."""
+
+    all: int
+    fresh: int
+    special: Sequence[Row[Any]]
+
+    def matching(self, *, read: bool | None, archived: bool | None) -> int:
+        """Items that pass the filters: ordinary events, plus the special ones that do."""
+        fresh = self.fresh - sum(row.events for row in self.special if row.fresh)
+        old = self.all - self.fresh - sum(row.events for row in self.special if not row.fresh)
+        ordinary = 0 if archived else {None: fresh + old, False: fresh, True: old}[read]
+        return ordinary + sum(
+            int(row.events)
+            for row in self.special
+            if not row.hidden and archived in (None, row.archived) and read in (None, row.read)
+        )
+
+
+class Reading:
+    """The inbox of `user`, who is in the rooms of `audience` (one at least), as it stands at `now`."""
+
+    def __init__(self, conn: AsyncConnection, audience: Audience, user: str, now: datetime) -> None:
+        self._conn = conn
+        self._audience = audience
+        self._user = user
+        self._rooms = len(audience.distinct)
+        self._values = {**audience.parameters, **audience.excluded, "user": user, "now": now}
+
+    async def page(
+        self, filters: Filters, *, skip: int, limit: int, after: int = 0, before: int = END
+    ) -> list[Item]:
+        """Items newest first: places between `after` and `before`, without the first `skip` of them."""
+        wanted = skip + limit
+        mark = 0 if filters.read is None else await self._mark()
+        places: list[int] = []
+        chunk = min(wanted, _CHUNK)
+        while len(places) < wanted:
+            found = await self._candidates(filters, mark, after=after, before=before, limit=chunk)
+            places += await self._passing(found, filters)
+            if len(found) < chunk:
+                break
+            before, chunk = found[-1], min(2 * chunk, _CHUNK)
+        return await self._items(places[skip:wanted])
+
+    async def named(self, ids: Sequence[str]) -> list[Item]:
+        """The items with `ids`, newest first, without those that do not stand in the inbox."""
+        values = {"tenant": self._audience.tenant, "ids": list(ids)}
+        places = (await self._conn.execute(inbox_sql.PLACES, values)).scalars().all()
+        return await self._items(await self._passing(places, Filters()))
+
+    async def tally(self, *, all: bool) -> Tally:
+        """Everything that is counted; `all` False: only what tells how many are unread."""
+        mark = await self._mark()
+        fresh = await self._size(mark)
+        every = await self._size(0) if all and mark else fresh
+        statement = inbox_sql.special(self._rooms)
+        special = await self._conn.execute(statement, self._values | {"mark": mark})
+        return Tally(every, fresh, special.all())
+
+    async def of_type(self, filters: Filters) -> int:
+        """Items of the filters' type that pass them. Visits every event of the audience."""
+        statement = inbox_sql.matching(self._rooms, read=filters.read, archived=filters.archived)
+        found = await self._conn.execute(statement, self._values | {"type": filters.type})
+        return int(found.scalar_one())
+
+    async def by_type(self) -> dict[str, tuple[int, int]]:
+        """Items and unread items per type, without archived ones. Visits every event of the audience."""
+        found = await self._conn.execute(inbox_sql.by_type(self._rooms), self._values)
+        return {kind: (total, unread) for kind, total, unread in found.all()}
+
+    async def _mark(self) -> int:
+        """The user's watermark: the offset up to which everything is read. 0: none."""
+        values = {"tenant": self._audience.tenant, "user": self._user}
+        return int((await self._conn.execute(inbox_sql.MARK, values)).scalar() or 0)
+
+    async def _size(self, floor: int) -> int:
+        """Notifications of the audience above the offset `floor`, whatever became of them."""
+        found = await self._conn.execute(
+            inbox_sql.size(self._rooms), self._audience.parameters | {"floor": floor}
+        )
+        return int(found.scalar_one())
+
+    async def _candidates(
+        self, filters: Filters, mark: int, *, after: int, before: int, limit: int
+    ) -> Sequence[int]:
+        """The newest `limit` places between the bounds that may hold what passes `filters`."""
+        values: dict[str, Any] = {"tenant": self._audience.tenant, "limit": limit}
+        if not filters.archived:
+            low = max(after, mark) if filters.read is False else after
+            high = min(before, mark + 1) if filters.read else before
+            values |= self._audience.parameters | {"low": low, "high": high}
+        if filters.archived or filters.read is not None:
+            values |= {"user": self._user, "after": after, "before": before}
+        statement = inbox_sql.candidates(self._rooms, read=filters.read, archived=bool(filters.archived))
+        return (await self._conn.execute(statement, values)).scalars().all()
+
+    async def _passing(self, places: Sequence[int], filters: Filters) -> Sequence[int]:
+        """Those of `places` that stand in the inbox and pass, newest first."""
+        if not places:
+            return []
+        values = self._values | {"offsets": list(places)}
+        if filters.type is not None:
+            values["type"] = filters.type
+        statement = inbox_sql.passing(
+            self._rooms, read=filters.read, archived=filters.archived, type=filters.type is not None
+        )
+        return (await self._conn.execute(statement, values)).scalars().all()
+
+    async def _items(self, places: Sequence[int]) -> list[Item]:
+        if not places:
+            return []
+        values = {"tenant": self._audience.tenant, "user": self._user, "offsets": list(places)}
+        found = await self._conn.execute(inbox_sql.items(), values)
+        return [_item(row) for row in found.mappings()]
+
+
+def _item(row: RowMapping) -> Item:
+    return Item(event_of(row), row["read"], row["read_at"], row["seen_at"], row["archived_at"])

@@ -1,0 +1,188 @@
+"""The queries of the inbox, as text: what stands in it, in which state, and how many.
+
+A page is found in three steps whose price does not depend on the size of the inbox: candidates by index,
+those of them that pass the filters, and the items themselves. Counting does not visit every event either:
+the audience's events are counted by index alone, and then only those are looked at to which something
+special happened, a receipt of the user, an exclusion or an expiry. Statements are kept by number of rooms
+and shape. They mean the same to SQLite and PostgreSQL; nothing here knows which it is.
+"""
+
+# ruff: noqa: S608 - made from the constants of this file and numbered parameters, never from values
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Integer,
+    String,
+    TextClause,
+    TextualSelect,
+    bindparam,
+    column,
+    text,
+)
+
+from hub.store.audience import arms, merged, names
+from hub.store.events import EVENT_COLUMNS
+from hub.store.tables import UtcDateTime
+
+_FROM = """
+FROM events AS e
+JOIN tenants AS t ON t.id = e.tenant
+LEFT JOIN receipts AS c ON c.tenant = :tenant AND c."user" = :user AND c."offset" = e."offset"
+LEFT JOIN read_marks AS m ON m.tenant = :tenant AND m."user" = :user
+"""
+# `e."offset" <= m."offset"` is null for a user without a watermark.
+_READ = 'COALESCE(c.read, e."offset" <= m."offset", false)'
+_READ_AT = 'CASE WHEN c.read IS NULL AND e."offset" <= m."offset" THEN m.read_at ELSE c.read_at END'
+_ALIVE = "c.deleted_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > :now)"
+
+_ITEM = ", ".join("t.epoch" if c.name == "epoch" else f'e."{c.name}" AS "{c.name}"' for c in EVENT_COLUMNS)
+_ITEM += f", {_READ} AS read, {_READ_AT} AS read_at, c.seen_at, c.archived_at"
+_ITEM_COLUMNS = (
+    *(column(c.name, c.type) for c in EVENT_COLUMNS),
+    column("read", Boolean),
+    column("read_at", UtcDateTime),
+    column("seen_at", UtcDateTime),
+    column("archived_at", UtcDateTime),
+)
+
+MARK = text('SELECT "offset" FROM read_marks WHERE tenant = :tenant AND "user" = :user')
+PLACES = text('SELECT "offset" FROM events WHERE tenant = :tenant AND id IN :ids').bindparams(
+    bindparam("ids", expanding=True)
+)
+
+
+def _excluded(rooms: int) -> str:
+    return (
+        "EXISTS (SELECT 1 FROM event_rooms AS x WHERE x.tenant = :tenant "
+        f'AND x.room IN ({names("not", rooms)}) AND x."offset" = e."offset")'
+    )
+
+
+def _member(rooms: int) -> str:
+    return (
+        "EXISTS (SELECT 1 FROM event_rooms AS r WHERE r.tenant = :tenant "
+        f'AND r.room IN ({names("room", rooms)}) AND r."offset" = e."offset")'
+    )
+
+
+def _among(rooms: int) -> str:
+    """As `_member`, for queries that begin with the rooms."""
+    return (
+        'e."offset" IN (SELECT r."offset" FROM event_rooms AS r WHERE r.tenant = :tenant '
+        f"AND r.room IN ({names('room', rooms)}) AND r.inbox)"
+    )
+
+
+def _passes(rooms: int, *, read: bool | None, archived: bool | None, type: bool) -> str:
+    """Conditions on a row of `_FROM` that is visible and passes the filters."""
+    conditions = ["e.tenant = :tenant", "e.inbox", _ALIVE, f"NOT {_excluded(rooms)}"]
+    if read is not None:
+        conditions.append(_READ if read else f"NOT {_READ}")
+    if archived is not None:
+        conditions.append(f"c.archived_at IS {'NOT ' if archived else ''}NULL")
+    if type:
+        conditions.append("e.type = :type")
+    return " AND ".join(conditions)
+
+
+def _timed(sql: str) -> TextClause:
+    """The statement, with `:now` bound as a time."""
+    return text(sql).bindparams(bindparam("now", type_=UtcDateTime))
+
+
+@lru_cache(maxsize=256)
+def candidates(rooms: int, *, read: bool | None, archived: bool) -> TextClause:
+    """The newest offsets that may pass the filters: `:low` < offset < `:high` for those whose state the
+    watermark decides, `:after` < offset < `:before` for those whose receipt does."""
+    chosen = arms(rooms, 'r.inbox AND r."offset" > :low AND r."offset" < :high', "DESC")
+    told = "c.archived_at IS NOT NULL" if archived else f"c.read = {'true' if read else 'false'}"
+    receipts = (
+        'SELECT "offset" FROM (SELECT c."offset" FROM receipts AS c WHERE c.tenant = :tenant '
+        f'AND c."user" = :user AND {told} AND c."offset" > :after AND c."offset" < :before '
+        'ORDER BY c."offset" DESC LIMIT :limit) AS told'
+    )
+    if archived:
+        chosen = [receipts]
+    elif read is not None:
+        chosen.append(receipts)
+    return merged(chosen, "DESC")
+
+
+@lru_cache(maxsize=256)
+def passing(rooms: int, *, read: bool | None, archived: bool | None, type: bool) -> TextualSelect:
+    """Those of `:offsets` that stand in the inbox and pass the filters, newest first."""
+    where = _passes(rooms, read=read, archived=archived, type=type)
+    sql = f'SELECT e."offset" {_FROM} WHERE {where} AND e."offset" IN :offsets AND {_member(rooms)}'
+    statement = _timed(f'{sql} ORDER BY e."offset" DESC')
+    return statement.bindparams(bindparam("offsets", expanding=True)).columns(column("offset", BigInteger))
+
+
+@lru_cache(maxsize=1)
+def items() -> TextualSelect:
+    """The items at `:offsets`, newest first, whether or not they stand in the inbox."""
+    sql = (
+        f'SELECT {_ITEM} {_FROM} WHERE e.tenant = :tenant AND e."offset" IN :offsets ORDER BY e."offset" DESC'
+    )
+    return text(sql).bindparams(bindparam("offsets", expanding=True)).columns(*_ITEM_COLUMNS)
+
+
+@lru_cache(maxsize=256)
+def matching(rooms: int, *, read: bool | None, archived: bool | None) -> TextClause:
+    """How many items of one `:type` pass the filters. Visits every event of the audience."""
+    where = _passes(rooms, read=read, archived=archived, type=True)
+    return _timed(f"SELECT count(*) {_FROM} WHERE {where} AND {_among(rooms)}")
+
+
+@lru_cache(maxsize=64)
+def by_type(rooms: int) -> TextualSelect:
+    """Items and unread items per type, without archived ones. Visits every event of the audience."""
+    where = _passes(rooms, read=None, archived=False, type=False)
+    unread = f"sum(CASE WHEN {_READ} THEN 0 ELSE 1 END)"
+    sql = f"SELECT e.type, count(*), {unread} {_FROM} WHERE {where} AND {_among(rooms)} GROUP BY e.type"
+    return _timed(sql).columns(column("type", String), column("count", Integer), column("unread", Integer))
+
+
+@lru_cache(maxsize=64)
+def size(rooms: int) -> TextClause:
+    """How many notifications above `:floor` went to the audience.
+
+    Counted per room, which counts an event in two of the rooms twice; only `shared` ones can be, so the
+    surplus is found among those.
+    """
+    where = f'r.tenant = :tenant AND r.room IN ({names("room", rooms)}) AND r.inbox AND r."offset" > :floor'
+    copies = f'SELECT count(*) AS n FROM event_rooms AS r WHERE {where} AND r.shared GROUP BY r."offset"'
+    return text(
+        f"SELECT count(*) - (SELECT COALESCE(sum(copies.n - 1), 0) FROM ({copies}) AS copies) "
+        f"FROM event_rooms AS r WHERE {where}"
+    )
+
+
+@lru_cache(maxsize=64)
+def special(rooms: int) -> TextualSelect:
+    """The events that `size` takes for ordinary and that are not: (fresh, hidden, archived, read, count).
+
+    `fresh`: above the watermark. Receipts that say the same as the watermark are ordinary.
+    """
+    told = """SELECT c."offset" FROM receipts AS c WHERE c.tenant = :tenant AND c."user" = :user
+        AND (c.archived_at IS NOT NULL OR c.deleted_at IS NOT NULL OR NOT (c.read = (c."offset" <= :mark)))"""
+    shut_out = f"""SELECT x."offset" FROM event_rooms AS x
+        WHERE x.tenant = :tenant AND x.room IN ({names("not", rooms)})"""
+    expired = """SELECT e."offset" FROM events AS e
+        WHERE e.tenant = :tenant AND e.inbox AND e.expires_at IS NOT NULL AND e.expires_at <= :now"""
+    sql = f"""
+        SELECT e."offset" > :mark AS fresh,
+            NOT ({_ALIVE}) OR {_excluded(rooms)} AS hidden,
+            c.archived_at IS NOT NULL AS archived,
+            {_READ} AS read,
+            count(*) AS events
+        {_FROM}
+        WHERE e.tenant = :tenant AND e.inbox AND {_member(rooms)}
+            AND e."offset" IN ({told} UNION {shut_out} UNION {expired})
+        GROUP BY 1, 2, 3, 4
+    """
+    flags = (column(name, Boolean) for name in ("fresh", "hidden", "archived", "read"))
+    return _timed(sql).columns(*flags, column("events", Integer))

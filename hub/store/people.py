@@ -1,0 +1,152 @@
+"""People of a tenant: where they can be reached and which roles they have.
+
+Promises: a partial put leaves alone what it does not mention; pages go in a stable order after a user id,
+so that work over many people can stop and go on. It does not know preferences or who is connected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, bindparam, delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.domain.drafts import Contact
+from hub.store import tables
+from hub.store.engine import Database
+
+_P, _R = tables.people.c, tables.people_roles.c
+_CONTACT = ("email", "phone", "locale", "timezone", "discord_webhook")
+_PEOPLE = select(tables.people).where(_P.tenant == bindparam("tenant"))
+_ROLES = select(_R.user, _R.role).where(
+    _R.tenant == bindparam("tenant"), _R.user.in_(bindparam("users", expanding=True))
+)
+_SOME = _PEOPLE.where(_P.id.in_(bindparam("users", expanding=True)))
+_EVERYONE = _PEOPLE.where(_P.id > bindparam("after")).order_by(_P.id).limit(bindparam("limit"))
+_WITH_ROLE = (
+    select(tables.people)
+    .join_from(tables.people_roles, tables.people, (_P.tenant == _R.tenant) & (_P.id == _R.user))
+    .where(_R.tenant == bindparam("tenant"), _R.role == bindparam("role"), _R.user > bindparam("after"))
+    .order_by(_R.user)
+    .limit(bindparam("limit"))
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody, as stored. `roles` are sorted."""
+
+    tenant: str
+    id: str
+    email: str | None
+    phone: str | None
+    locale: str | None
+    timezone: str | None
+    discord_webhook: str | None
+    roles: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+
+
+class People:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        upsert = db.insert(tables.people)
+        # Null: not mentioned, so what is stored stays. An empty text is stored, and read as nothing.
+        kept = {name: func.coalesce(upsert.excluded[name], _P[name]) for name in _CONTACT}
+        self._upsert = upsert.on_conflict_do_update(
+            index_elements=["tenant", "id"], set_={**kept, "updated_at": upsert.excluded.updated_at}
+        )
+
+    async def put(self, tenant: str, contact: Contact, *, now: datetime) -> Person:
+        """Create or change one person. A field that is None stays as it is, an empty one is removed."""
+        return (await self.put_many(tenant, [contact], now=now))[0]
+
+    async def put_many(self, tenant: str, contacts: Sequence[Contact], *, now: datetime) -> list[Person]:
+        """Create or change people, all or none; who is named twice is changed twice, in order."""
+        if not contacts:
+            return []
+        rows = [
+            {
+                "tenant": tenant,
+                "id": contact.user,
+                **{name: getattr(contact, name) for name in _CONTACT},
+                "created_at": now,
+                "updated_at": now,
+            }
+            for contact in contacts
+        ]
+        roles = {contact.user: contact.roles for contact in contacts if contact.roles is not None}
+        # In the order of their ids, so that two processes cannot wait for each other in a circle.
+        rows.sort(key=lambda row: row["id"])
+        async with self._db.write() as conn:
+            await conn.execute(self._upsert, rows)
+            await self._set_roles(conn, tenant, roles)
+            found = await _read(conn, tenant, _SOME, users=[contact.user for contact in contacts])
+        people = {person.id: person for person in found}
+        return [people[contact.user] for contact in contacts]
+
+    async def get(self, tenant: str, user: str) -> Person | None:
+        return (await self.get_many(tenant, [user])).get(user)
+
+    async def get_many(self, tenant: str, users: Collection[str]) -> dict[str, Person]:
+        """Those of `users` that are known, by id."""
+        if not users:
+            return {}
+        async with self._db.read() as conn:
+            found = await _read(conn, tenant, _SOME, users=list(users))
+        return {person.id: person for person in found}
+
+    async def everyone(self, tenant: str, *, after: str, limit: int) -> list[Person]:
+        """A page of the tenant's people whose ids come after `after` ("" for the first page)."""
+        async with self._db.read() as conn:
+            return await _read(conn, tenant, _EVERYONE, after=after, limit=limit)
+
+    async def with_role(self, tenant: str, role: str, *, after: str, limit: int) -> list[Person]:
+        """The same for the people who have `role`."""
+        async with self._db.read() as conn:
+            return await _read(conn, tenant, _WITH_ROLE, role=role, after=after, limit=limit)
+
+    async def delete(self, tenant: str, user: str) -> bool:
+        """Forget a person and their roles; whether there was one."""
+        async with self._db.write() as conn:
+            await conn.execute(delete(tables.people_roles).where(_R.tenant == tenant, _R.user == user))
+            gone = await conn.execute(delete(tables.people).where(_P.tenant == tenant, _P.id == user))
+        return gone.rowcount > 0
+
+    async def _set_roles(self, conn: AsyncConnection, tenant: str, roles: dict[str, tuple[str, ...]]) -> None:
+        if not roles:
+            return
+        await conn.execute(delete(tables.people_roles).where(_R.tenant == tenant, _R.user.in_(list(roles))))
+        rows = [
+            {"tenant": tenant, "role": role, "user": user}
+            for user, names in roles.items()
+            for role in dict.fromkeys(names)
+        ]
+        if rows:
+            await conn.execute(insert(tables.people_roles), rows)
+
+
+async def _read(conn: AsyncConnection, tenant: str, statement: Select[Any], **values: Any) -> list[Person]:
+    rows = (await conn.execute(statement, {"tenant": tenant, **values})).all()
+    if not rows:
+        return []
+    roles: dict[str, list[str]] = {row.id: [] for row in rows}
+    for user, role in await conn.execute(_ROLES, {"tenant": tenant, "users": list(roles)}):
+        roles[user].append(role)
+    return [_person(row, roles[row.id]) for row in rows]
+
+
+def _person(row: Row[Any], roles: list[str]) -> Person:
+    contact = {name: getattr(row, name) or None for name in _CONTACT}
+    return Person(
+        tenant=row.tenant,
+        id=row.id,
+        **contact,
+        roles=tuple(sorted(roles)),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

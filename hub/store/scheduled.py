@@ -1,0 +1,132 @@
+"""Drafts that wait for their `sendAt`.
+
+Promises: a draft and its Idempotency-Key are stored together; nothing about who takes a draft: several
+processes may take the same one at once. Its id becomes the event's id, and the log takes an id once
+(`StateConflict`), so a draft that is sent twice, or sent and not yet removed when its process dies, is one
+event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Row, delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.domain.drafts import Contact, Draft, IdempotencyKey
+from hub.domain.errors import IdempotencyConflict, ValidationFailed
+from hub.store import tables
+from hub.store.engine import Database
+from hub.store.rows import plain
+
+_S, _K = tables.scheduled.c, tables.idempotency_keys.c
+_TUPLES = ("to", "channels", "exclude")
+_TIMES = ("send_at", "expires_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A stored draft. `id` is to be its event's."""
+
+    id: str
+    draft: Draft
+    send_at: datetime
+    created_at: datetime
+
+
+class Scheduled:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def add(
+        self, id: str, draft: Draft, *, key: IdempotencyKey | None, answer: bytes, now: datetime
+    ) -> tuple[bytes, bool]:
+        """Keep a draft until its `send_at`; the answer, and whether it is the one given before for `key`.
+
+        Key and draft are stored together. Raises `IdempotencyConflict` and `ValidationFailed`.
+        """
+        tenant = draft.tenant
+        row = {
+            "id": id,
+            "tenant": tenant,
+            "draft": _encode(draft),
+            "send_at": draft.send_at,
+            "created_at": now,
+        }
+        async with self._db.write() as conn:
+            if (
+                key is not None
+                and (given := await self._remember(conn, tenant, key, answer, now)) is not None
+            ):
+                return given, True
+            await conn.execute(insert(tables.scheduled), row)
+        return answer, False
+
+    async def _remember(
+        self, conn: AsyncConnection, tenant: str, key: IdempotencyKey, answer: bytes, now: datetime
+    ) -> bytes | None:
+        """Store the key with its answer; the answer that was given before, if there was one."""
+        row = {
+            "tenant": tenant,
+            "key": key.key,
+            "fingerprint": key.fingerprint,
+            "answer": answer.decode(),
+            "created_at": now,
+        }
+        # Waits for a transaction that is storing the same key, so one of the two sees the other's.
+        stored = await conn.execute(self._db.insert(tables.idempotency_keys).on_conflict_do_nothing(), row)
+        if stored.rowcount:
+            return None
+        known = select(_K.fingerprint, _K.answer).where(_K.tenant == tenant, _K.key == key.key)
+        fingerprint, given = (await conn.execute(known)).one()
+        if fingerprint != key.fingerprint:
+            raise IdempotencyConflict
+        return str(given).encode()
+
+    async def take_due(self, now: datetime, *, limit: int) -> list[Waiting]:
+        """Drafts of all tenants whose time has come, oldest first. They stay until `remove`."""
+        due = select(tables.scheduled).where(_S.send_at <= now).order_by(_S.send_at, _S.id).limit(limit)
+        async with self._db.read() as conn:
+            return [_waiting(row) for row in await conn.execute(due)]
+
+    async def get(self, id: str, *, tenant: str) -> Waiting | None:
+        """The draft with this id, if it still waits."""
+        wanted = select(tables.scheduled).where(_S.id == id, _S.tenant == tenant)
+        async with self._db.read() as conn:
+            row = (await conn.execute(wanted)).first()
+        return None if row is None else _waiting(row)
+
+    async def remove(self, id: str, *, tenant: str) -> bool:
+        """Forget a draft that was sent or is cancelled; whether it was there."""
+        async with self._db.write() as conn:
+            gone = await conn.execute(delete(tables.scheduled).where(_S.id == id, _S.tenant == tenant))
+        return gone.rowcount > 0
+
+
+def _encode(draft: Draft) -> str:
+    try:
+        return orjson.dumps(draft, default=plain).decode()
+    except TypeError as error:
+        raise ValidationFailed(f"the draft cannot be stored: {error}") from error
+
+
+def _decode(text: str) -> Draft:
+    fields: dict[str, Any] = orjson.loads(text)
+    for name in _TUPLES:
+        if fields[name] is not None:
+            fields[name] = tuple(fields[name])
+    for name in _TIMES:
+        if fields[name] is not None:
+            fields[name] = datetime.fromisoformat(fields[name])
+    contact = fields["contact"]
+    if contact is not None:
+        roles = contact["roles"]
+        fields["contact"] = Contact(**contact | {"roles": None if roles is None else tuple(roles)})
+    return Draft(**fields)
+
+
+def _waiting(row: Row[Any]) -> Waiting:
+    return Waiting(row.id, _decode(row.draft), row.send_at, row.created_at)

@@ -1,0 +1,277 @@
+"""Every table, in one place. Portable types; times are UTC; ids are ULID text.
+
+`(tenant, offset)` is an event's place in its tenant's log; the other tables refer to it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC datetimes in, aware UTC datetimes out, on every database."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime cannot be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Tenant = String(64)
+Ulid = String(26)
+Name = String(160)
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", Tenant, primary_key=True),
+    Column("epoch", String(16), nullable=False),
+    Column("offset", BigInteger, nullable=False, default=0),
+    Column("trimmed", BigInteger, nullable=False, default=0),  # the last offset that retention removed
+    Column("settings", JSON, nullable=False, default=dict),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("tenant", Tenant, primary_key=True),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Ulid, nullable=False, unique=True),
+    Column("type", Name, nullable=False),
+    Column("wire", Name, nullable=False),
+    Column("title", Text),
+    Column("message", Text),
+    Column("link", Text),
+    Column("data", Text, nullable=False),  # JSON, already encoded
+    Column("severity", String(16), nullable=False),
+    Column("inbox", Boolean, nullable=False),
+    Column("rooms", Text, nullable=False),  # JSON list
+    Column("exclude", Text),  # JSON list, or null
+    Column("actor", Name),
+    Column("collapse_key", Name),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    # What the inbox must leave out although its rooms hold it. Few: retention takes them out for good.
+    Index(
+        "ix_events_expiry",
+        "tenant",
+        "expires_at",
+        sqlite_where=text("inbox AND expires_at IS NOT NULL"),
+        postgresql_where=text("inbox AND expires_at IS NOT NULL"),
+    ),
+)
+
+# Which rooms an event went to. `inbox` is repeated here so that a page of an inbox and its count read one
+# index. An excluded room stands as its own row with a leading '-': '-user:7'. `shared`: the event went to
+# other rooms too, so whoever counts several rooms may count it more than once.
+event_rooms = Table(
+    "event_rooms",
+    metadata,
+    Column("tenant", Tenant, primary_key=True),
+    Column("room", Name, primary_key=True),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("inbox", Boolean, nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Index(
+        "ix_event_rooms_shared",
+        "tenant",
+        "room",
+        "offset",
+        sqlite_where=text("shared"),
+        postgresql_where=text("shared"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+# Notifications that wait for their `sendAt`. The draft is the accepted request, as JSON.
+scheduled = Table(
+    "scheduled",
+    metadata,
+    Column("id", Ulid, primary_key=True),
+    Column("tenant", Tenant, nullable=False),
+    Column("draft", Text, nullable=False),
+    Column("send_at", UtcDateTime, nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+# What one user did with one notification. `read` null: follow the watermark in read_marks.
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("tenant", Tenant, primary_key=True),
+    Column("user", Name, primary_key=True),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("read", Boolean),
+    Column("read_at", UtcDateTime),
+    Column("seen_at", UtcDateTime),
+    Column("archived_at", UtcDateTime),
+    Column("deleted_at", UtcDateTime),
+    Index("ix_receipts_place", "tenant", "offset"),
+    sqlite_with_rowid=False,
+)
+
+# "Mark all read": everything up to `offset` is read unless its receipt says otherwise.
+read_marks = Table(
+    "read_marks",
+    metadata,
+    Column("tenant", Tenant, primary_key=True),
+    Column("user", Name, primary_key=True),
+    Column("offset", BigInteger, nullable=False),
+    Column("read_at", UtcDateTime, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Ulid, primary_key=True),
+    Column("tenant", Tenant, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("event_id", Ulid, nullable=False, index=True),
+    Column("user", Name, nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("address", Text),
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", UtcDateTime),  # null when the delivery is over
+    Column("lease_until", UtcDateTime),
+    Column("fence", Integer, nullable=False, default=0),
+    Column("call_started", UtcDateTime),
+    Column("maybe_duplicate", Boolean, nullable=False, default=False),
+    Column("provider", String(32)),
+    Column("provider_id", Text),
+    Column("reason", Text),
+    Column("error", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("ix_deliveries_due", "status", "due_at"),
+    Index("ix_deliveries_user", "tenant", "user", "offset"),
+    Index("ix_deliveries_place", "tenant", "offset"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("delivery_id", Ulid, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("duration_ms", Float),
+    Column("provider", String(32)),
+    Column("outcome", String(16)),  # sent, temporary, permanent, lost
+    Column("detail", Text),
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("tenant", Tenant, primary_key=True),
+    Column("id", Name, primary_key=True),
+    Column("email", String(320)),
+    Column("phone", String(32)),
+    Column("locale", String(35)),
+    Column("timezone", String(64)),
+    Column("discord_webhook", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+people_roles = Table(
+    "people_roles",
+    metadata,
+    Column("tenant", Tenant, primary_key=True),
+    Column("role", Name, primary_key=True),
+    Column("user", Name, primary_key=True),
+    Index("ix_people_roles_user", "tenant", "user"),
+    sqlite_with_rowid=False,
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Ulid, primary_key=True),
+    Column("tenant", Tenant),  # null: the platform
+    Column("hash", String(64), nullable=False, unique=True),  # SHA-256 of the secret, hex
+    Column("prefix", String(16), nullable=False),  # what may be shown: the first characters
+    Column("name", Name),
+    Column("scopes", Text, nullable=False),  # space separated
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("tenant", Tenant, primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+)
+
+# Role and tenant audiences of outside channels, turned into deliveries chunk by chunk. `after` is the last
+# user id that is done, so that a chunk that dies is taken up again.
+expansions = Table(
+    "expansions",
+    metadata,
+    Column("id", Ulid, primary_key=True),
+    Column("tenant", Tenant, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("event_id", Ulid, nullable=False),
+    Column("room", Name, nullable=False),
+    Column("channels", Text, nullable=False),  # space separated
+    Column("after", Name, nullable=False, default=""),
+    Column("done", Boolean, nullable=False, default=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_expansions_place", "tenant", "offset"),
+)
+
+# The development sandbox: what would have been sent, shown at /dev/outbox.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Ulid, primary_key=True),
+    Column("tenant", Tenant, nullable=False),
+    Column("user", Name, nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("address", Text),
+    Column("subject", Text),
+    Column("text", Text),
+    Column("html", Text),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+)

@@ -1,0 +1,129 @@
+"""What the doors are given: the services behind them, and the few plain values they need.
+
+`Services` lists everything a handler may reach; `hub.app.Hub` fulfils it. The protocols hold only what
+is called from here. The doors never see the settings, SQL or Redis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from aiohttp import web
+
+from hub.domain.access import ApiKey, Principal
+from hub.domain.drafts import Contact, Draft, IdempotencyKey
+from hub.domain.errors import Refusal
+from hub.domain.events import Cursor
+from hub.domain.message import Message
+
+if TYPE_CHECKING:
+    from hub.services.inbox import Page
+    from hub.services.ingest import Accepted
+    from hub.services.sessions import Sessions
+    from hub.web.plain import Plain
+    from hub.web.sockets import Sockets
+    from hub.web.sse import Sse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebOptions:
+    """Plain values from the settings; sizes in bytes, times in seconds."""
+
+    development: bool
+    max_body_bytes: int
+    max_data_bytes: int
+    max_json_depth: int
+    max_batch: int
+    max_rooms: int
+    body_timeout: float
+    cors_origins: tuple[str, ...]
+    token_cookie: str
+    token_in_query: bool
+    trusted_proxies: tuple[str, ...]
+
+
+class Tokens(Protocol):
+    async def principal(self, token: str) -> Principal: ...
+    async def ticket(self, who: Principal) -> tuple[str, int]: ...
+    async def redeem(self, ticket: str) -> Principal: ...
+    async def api_key(self, secret: str) -> ApiKey: ...
+    def issue(self, who: Principal, expires_in: float) -> str: ...
+
+
+class Ingest(Protocol):
+    async def accept(self, draft: Draft, key: IdempotencyKey | None = None) -> Accepted: ...
+    async def accept_many(
+        self, items: Sequence[tuple[Draft, IdempotencyKey | None]]
+    ) -> list[Accepted | Refusal]: ...
+
+
+class Inbox(Protocol):
+    async def page(
+        self,
+        who: Principal,
+        *,
+        read: bool | None,
+        archived: bool | None,
+        type: str | None,
+        limit: int,
+        offset: int,
+        after: Cursor | None,
+    ) -> Page: ...
+    async def envelope(self, who: Principal, id: str) -> dict[str, Any]: ...
+    async def unread_count(self, who: Principal) -> int: ...
+    async def mark_read(
+        self, who: Principal, ids: Sequence[str], *, by: str | None = None
+    ) -> dict[str, Any]: ...
+    async def mark_all_read(self, who: Principal, *, by: str | None = None) -> dict[str, Any]: ...
+
+
+class People(Protocol):
+    async def put(self, tenant: str, contact: Contact) -> dict[str, Any]: ...
+    async def put_many(self, tenant: str, contacts: Sequence[Contact]) -> list[dict[str, Any]]: ...
+    async def get(self, tenant: str, user: str) -> dict[str, Any]: ...
+    async def delete(self, tenant: str, user: str) -> None: ...
+
+
+class Deliveries(Protocol):
+    async def cancel_pending(self, tenant: str, event_id: str, now: datetime) -> int: ...
+
+
+class Outbox(Protocol):
+    async def recent(self, *, limit: int) -> Sequence[Message]: ...
+
+
+class Services(Protocol):
+    """Everything behind the doors."""
+
+    @property
+    def options(self) -> WebOptions: ...
+    @property
+    def tokens(self) -> Tokens: ...
+    @property
+    def ingest(self) -> Ingest: ...
+    @property
+    def inbox(self) -> Inbox: ...
+    @property
+    def people(self) -> People: ...
+    @property
+    def deliveries(self) -> Deliveries: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def sessions(self) -> Sessions: ...
+    @property
+    def sockets(self) -> Sockets: ...
+    @property
+    def sse(self) -> Sse: ...
+    @property
+    def plain(self) -> Plain: ...
+
+    async def faults(self) -> Mapping[str, str]:
+        """Why this process should get no traffic now, by the name of the part; empty when it is ready."""
+
+
+HUB: web.AppKey[Services] = web.AppKey("hub")
+REQUEST_ID = web.RequestKey("request_id", str)

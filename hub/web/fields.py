@@ -1,0 +1,234 @@
+"""The fields of request bodies: their types, their limits, and how their faults are worded.
+
+Names in JSON are camelCase; unknown ones are refused, so that a misspelt field is never silently
+ignored. All faults of a body are reported at once. Nothing here knows what the fields are for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from hub.domain.access import Room
+from hub.domain.errors import RoomInvalid, ValidationFailed
+from hub.domain.events import is_protocol_name
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_EMAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x20\x7f]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_PHONE = re.compile(r"\+?[0-9]{5,15}")
+_PHONE_SPACE = re.compile(r"[\s().-]")
+_LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,4}")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+# A link is clicked in somebody's browser, where these would run or show what the sender wrote.
+_DANGEROUS = frozenset({"javascript", "data", "vbscript", "file", "blob"})
+_DISCORD = re.compile(r"(?:(?:ptb|canary)\.)?discord(?:app)?\.com")
+
+# What pydantic calls it -> what a sender reads. `{x}` is filled from the error's own context.
+_WORDS = {
+    "missing": "is required",
+    "extra_forbidden": "is not a known field",
+    "string_type": "must be text",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "may have at most {max_length} characters",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "list_type": "must be a list",
+    "too_short": "must have at least {min_length} entries",
+    "too_long": "may have at most {max_length} entries",
+    "bool_type": "must be true or false",
+    "literal_error": "must be {expected}",
+    "none_required": "is not supported: leave it out",
+}
+
+
+class Form(BaseModel):
+    """A request body, or an object in one."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel, frozen=True)
+
+
+Model = TypeVar("Model", bound=Form)
+
+
+class Faults:
+    """Everything that is wrong with one request. `field` is a path: `to.2`, `data`."""
+
+    def __init__(self) -> None:
+        self.errors: list[dict[str, str]] = []
+
+    def add(self, field: str, message: str) -> None:
+        self.errors.append({"field": field, "message": message})
+
+    def require_none(self) -> None:
+        """Raises `ValidationFailed` with all of them."""
+        if self.errors:
+            lines = "; ".join(f"{fault['field']} {fault['message']}".strip() for fault in self.errors)
+            detail = lines if len(lines) <= 500 else f"{lines[:500]}..."
+            raise ValidationFailed(detail, errors=self.errors)
+
+
+def read(form: type[Model], value: Any, faults: Faults, *, prefix: str = "") -> Model | None:
+    """`value` as a form, or None with its faults added under `prefix`."""
+    if not isinstance(value, Mapping):
+        faults.add(prefix or "body", "must be an object")
+        return None
+    try:
+        return form.model_validate(value)
+    except ValidationError as wrong:
+        for error in wrong.errors(include_url=False, include_input=False):
+            path = ".".join(str(part) for part in (*([prefix] if prefix else []), *error["loc"]))
+            faults.add(path[:200], _word(error))
+        return None
+
+
+def _word(error: ErrorDetails) -> str:
+    word = _WORDS.get(error["type"])
+    return word.format(**error.get("ctx", {})) if word else error["msg"]
+
+
+def refuse(message: str) -> PydanticCustomError:
+    """What a validator raises; the message follows the field's name."""
+    return PydanticCustomError("refused", "{message}", {"message": message})
+
+
+def _number_as_text(value: Any) -> Any:
+    """Ids are text; programs that keep them as integers may send integers."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _one_line(value: str) -> str:
+    if _CONTROL.search(value):
+        raise refuse("may not hold line breaks or control characters")
+    return value
+
+
+def _type(value: str) -> str:
+    if is_protocol_name(value):
+        raise refuse("is a name of the protocol itself; an event is named noun.verb, such as booking.created")
+    return _one_line(value)
+
+
+def _lines(value: str) -> str:
+    if _CONTROL_BUT_LINES.search(value):
+        raise refuse("may not hold control characters")
+    return value
+
+
+def _user(value: str) -> str:
+    return _name("user", value)
+
+
+def _role(value: str) -> str:
+    return _name("role", value)
+
+
+def _name(kind: str, value: str) -> str:
+    try:  # what cannot be a room cannot be a name
+        return Room.parse("any", f"{kind}:{value}").name
+    except RoomInvalid:
+        raise refuse("must be 1 to 128 characters without spaces, slashes and commas") from None
+
+
+def _moment(value: Any) -> datetime:
+    """ISO 8601 with a zone, as UTC."""
+    try:
+        if isinstance(value, str) and (when := datetime.fromisoformat(value)).tzinfo is not None:
+            return when.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise refuse("must be an ISO 8601 time with its zone, such as 2026-11-20T10:00:00Z")
+
+
+def _link(value: str) -> str:
+    scheme = _SCHEME.match(value)
+    if any(character.isspace() for character in value) or _CONTROL.search(value):
+        raise refuse("may not hold spaces or control characters")
+    if scheme and scheme[1].lower() in _DANGEROUS:
+        raise refuse(f"may not be a {scheme[1].lower()}: link")
+    return value
+
+
+def _email(value: str) -> str:
+    if not _EMAIL.fullmatch(value):
+        raise refuse("must be one e-mail address, such as ana@example.com")
+    return value
+
+
+def _phone(value: str) -> str:
+    digits = _PHONE_SPACE.sub("", value)
+    if not _PHONE.fullmatch(digits):
+        raise refuse("must be a phone number, such as +84 90 123 4567")
+    return digits
+
+
+def _locale(value: str) -> str:
+    if not _LOCALE.fullmatch(value):
+        raise refuse("must be a language tag, such as en or vi-VN")
+    return value
+
+
+def _timezone(value: str) -> str:
+    try:
+        return ZoneInfo(value).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise refuse("must be a time zone of the IANA database, such as Asia/Ho_Chi_Minh") from None
+
+
+def _discord(value: str) -> str:
+    if _CONTROL.search(value) or not _is_discord(value):
+        raise refuse("must be a webhook of Discord: https://discord.com/api/webhooks/...")
+    return value
+
+
+def _is_discord(value: str) -> bool:
+    """The hub will call this address: nothing but Discord's own may pass."""
+    try:
+        url = urlsplit(value)
+        plain = url.port in (None, 443) and url.username is None and url.password is None
+    except ValueError:
+        return False
+    known = _DISCORD.fullmatch(url.hostname or "") is not None
+    return plain and known and url.scheme == "https" and url.path.startswith("/api/webhooks/")
+
+
+UserId = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_user)]
+Role = Annotated[str, AfterValidator(_role)]
+TenantId = Annotated[str, BeforeValidator(_number_as_text), StringConstraints(max_length=64)]
+TypeName = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_type)]
+Line = Annotated[str, StringConstraints(max_length=256), AfterValidator(_one_line)]
+Lines = Annotated[str, StringConstraints(max_length=8192), AfterValidator(_lines)]
+Actor = Annotated[str, StringConstraints(min_length=1, max_length=160), AfterValidator(_one_line)]
+Link = Annotated[str, StringConstraints(min_length=1, max_length=2048), AfterValidator(_link)]
+Moment = Annotated[
+    datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+Email = Annotated[str, StringConstraints(max_length=320), AfterValidator(_email)]
+Phone = Annotated[str, StringConstraints(max_length=32), AfterValidator(_phone)]
+Locale = Annotated[str, StringConstraints(max_length=35), AfterValidator(_locale)]
+Timezone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_timezone)]
+DiscordWebhook = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_discord)]
+
+
+class Addressee(Form):
+    """A person in `to`, with the addresses to remember."""
+
+    id: UserId
+    email: Email | None = None
+    phone: Phone | None = None

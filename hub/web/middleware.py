@@ -1,0 +1,117 @@
+"""What happens to every request: an id, a log line, one shape of refusal, and the common headers.
+
+The log line names the route, never the path or the query, because both may hold secrets. Headers are
+added while an answer is prepared, so streams and WebSocket handshakes have them too.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import hdrs, web
+from ulid import ULID
+
+from hub.domain.errors import Refusal
+from hub.web import problems
+from hub.web.context import REQUEST_ID
+from hub.web.origins import ORIGINS, preflight
+
+log = structlog.get_logger("hub.web")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+CLIENT_GONE = 499  # what proxies write down for a client that left before its answer
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_QUIET = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds, for ever
+_BEGUN = web.RequestKey("begun", web.StreamResponse)
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",  # an address may hold a ticket
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    hdrs.CACHE_CONTROL: "no-store",
+}
+
+
+@web.middleware
+async def front(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The outermost step of every request."""
+    started = time.monotonic()
+    given = request.headers.get("X-Request-Id", "")
+    request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else str(ULID())
+    status = CLIENT_GONE
+    with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]):
+        try:
+            response = preflight(request) or await _carry_out(request, handler)
+            status = response.status
+            return response
+        except web.HTTPException as redirect:
+            status = redirect.status
+            raise
+        finally:
+            route = route_of(request)
+            write = log.debug if route in _QUIET else log.info
+            milliseconds = round((time.monotonic() - started) * 1000, 1)
+            write("http.answered", method=request.method, route=route, status=status, ms=milliseconds)
+
+
+async def _carry_out(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        refused = problems.answer(refusal)
+    except web.HTTPException as http:
+        if http.status < 400:
+            raise
+        refused = _options(request, http) or problems.answer_http(http)
+    except Exception as fault:
+        if isinstance(fault, ConnectionError) and _is_gone(request):
+            return _begun(request) or web.Response(status=CLIENT_GONE)  # nobody is left to read it
+        log.exception("http.failed", method=request.method, route=route_of(request))
+        refused = problems.answer_failure()
+    begun = _begun(request)
+    if begun is None:
+        return refused
+    if request.transport is not None:  # half an answer is out: a second one would be read as its rest
+        request.transport.abort()
+    return begun
+
+
+def _begun(request: web.Request) -> web.StreamResponse | None:
+    """The answer whose head has left already."""
+    response: web.StreamResponse | None = request.get(_BEGUN)
+    return response
+
+
+def _is_gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
+
+
+def _options(request: web.Request, http: web.HTTPException) -> web.Response | None:
+    """OPTIONS on a path that exists says what is possible there (RFC 9110, section 9.3.7)."""
+    if request.method != hdrs.METH_OPTIONS or not isinstance(http, web.HTTPMethodNotAllowed):
+        return None
+    return web.Response(
+        status=204, headers={hdrs.ALLOW: ", ".join(sorted({*http.allowed_methods, "OPTIONS"}))}
+    )
+
+
+def route_of(request: web.Request) -> str:
+    """The route as the table names it (`/users/{id}`); `-` for a path that is none."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "-"
+
+
+async def dress(request: web.Request, response: web.StreamResponse) -> None:
+    """Puts the common headers on an answer that is about to leave; its own come first."""
+    request[_BEGUN] = response
+    headers = response.headers
+    headers["X-Request-Id"] = request[REQUEST_ID]
+    for name, value in _HEADERS.items():
+        headers.setdefault(name, value)
+    headers.update(request.app[ORIGINS].headers(request))
+    vary = headers.get(hdrs.VARY)
+    headers[hdrs.VARY] = f"{vary}, Origin" if vary else "Origin"

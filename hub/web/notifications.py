@@ -1,0 +1,99 @@
+"""What backends send: notifications, one or many, events, and taking back what has not left yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from hub.domain.access import ApiKey
+from hub.domain.drafts import Draft, IdempotencyKey
+from hub.domain.errors import Refusal
+from hub.services.wire import loads
+from hub.web import bodies, idempotency
+from hub.web.answers import answer_bytes, answer_json
+from hub.web.context import HUB
+from hub.web.credentials import tenant_for
+from hub.web.fields import Faults
+from hub.web.parameters import notification_id
+from hub.web.problems import problem
+from hub.web.reading import read_json
+
+# What a fingerprint begins with, so that equal bodies of different routes differ.
+_NOTIFICATION, _EVENT = "notification", "event"
+
+
+async def send(request: web.Request, key: ApiKey) -> web.Response:
+    """Store one notification with every delivery it causes, and send it."""
+    body = bodies.require_object(await read_json(request))
+    once = idempotency.key_of(request, _NOTIFICATION, body)
+    options = request.app[HUB].options
+    draft = bodies.notification(body, tenant=tenant_for(request, key, body), options=options)
+    return await _accept(request, draft, once)
+
+
+async def send_event(request: web.Request, key: ApiKey) -> web.Response:
+    """Realtime only: an event that stands in no inbox; not in the log either when `durable` is false."""
+    body = bodies.require_object(await read_json(request))
+    once = idempotency.key_of(request, _EVENT, body)
+    options = request.app[HUB].options
+    draft = bodies.event(body, tenant=tenant_for(request, key, body), options=options)
+    if not draft.durable:
+        idempotency.refuse_key(request, "an event that is not stored cannot be remembered")
+    return await _accept(request, draft, once)
+
+
+async def send_batch(request: web.Request, key: ApiKey) -> web.Response:
+    """Many notifications, answered in order, each with its own status; 207 unless all were accepted."""
+    hub = request.app[HUB]
+    idempotency.refuse_key(request, "a batch has none: give each notification its idempotencyKey")
+    body = await read_json(request)
+    results: list[dict[str, Any] | Refusal] = []
+    good: dict[int, tuple[Draft, IdempotencyKey | None]] = {}
+    for place, item in enumerate(bodies.entries(body, "notifications", hub.options)):
+        try:
+            good[place] = _entry(request, key, body, item)
+            results.append({})
+        except Refusal as refusal:
+            results.append(refusal)
+    for place, answer in zip(good, await hub.ingest.accept_many(list(good.values())), strict=True):
+        results[place] = answer if isinstance(answer, Refusal) else _result(answer.body, answer.replayed)
+    refused = [result for result in results if isinstance(result, Refusal)]
+    if len(refused) == len(results) and all(refusal.retryable for refusal in refused):
+        raise refused[0]  # nothing was stored: the whole request can simply be sent again
+    shown = [problem(result) if isinstance(result, Refusal) else result for result in results]
+    return answer_json({"results": shown}, status=207 if refused else 200)
+
+
+async def cancel_pending(request: web.Request, key: ApiKey) -> web.Response:
+    """Cancel what has not been sent: the scheduled notification, or its open deliveries."""
+    id, tenant = notification_id(request), tenant_for(request, key)
+    cancelled = await request.app[HUB].deliveries.cancel_pending(tenant, id, datetime.now(UTC))
+    return answer_json({"id": id, "cancelled": cancelled})
+
+
+def _entry(request: web.Request, key: ApiKey, body: Any, item: Any) -> tuple[Draft, IdempotencyKey | None]:
+    """One notification of a batch. Raises `ValidationFailed` or `TenantForbidden`."""
+    entry = dict(bodies.require_object(item))
+    name = entry.pop("idempotencyKey", None)
+    if name is not None and not idempotency.is_key(name):
+        faults = Faults()
+        faults.add("idempotencyKey", "must be 1 to 255 printable ASCII characters")
+        faults.require_none()
+    named = entry if "tenantId" in entry or not isinstance(body, Mapping) else body
+    tenant = tenant_for(request, key, named)
+    draft = bodies.notification(entry, tenant=tenant, options=request.app[HUB].options)
+    once = None if name is None else IdempotencyKey(name, idempotency.fingerprint(_NOTIFICATION, entry))
+    return draft, once
+
+
+async def _accept(request: web.Request, draft: Draft, once: IdempotencyKey | None) -> web.Response:
+    accepted = await request.app[HUB].ingest.accept(draft, once)
+    headers = {idempotency.REPLAYED: "true"} if accepted.replayed else None
+    return answer_bytes(accepted.body, status=202, headers=headers)
+
+
+def _result(body: bytes, replayed: bool) -> dict[str, Any]:
+    return {"status": 202, **loads(body), **({"idempotencyReplayed": True} if replayed else {})}

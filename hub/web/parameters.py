@@ -1,0 +1,118 @@
+"""Parameters of the path and the query: ids, filters, paging, and the link to the next page.
+
+What comes out is safe to look up: no id holds a character that a database would choke on.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from hub.domain.access import Room
+from hub.domain.errors import NotificationUnknown, RoomInvalid, ValidationFailed
+from hub.domain.events import Cursor
+from hub.web.fields import Faults
+
+DEFAULT_LIMIT, MAX_LIMIT = 20, 100
+MAX_OFFSET = 1_000_000
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+_ULID = re.compile(r"[0-9A-Za-z]{26}")
+_TYPE = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageQuery:
+    """Which page of an inbox. None: no such filter."""
+
+    read: bool | None
+    archived: bool | None
+    type: str | None
+    limit: int
+    offset: int
+    after: Cursor | None
+
+
+def notification_id(request: web.Request) -> str:
+    """The id in the path. Raises `NotificationUnknown` for what cannot be one."""
+    text = request.match_info["id"]
+    if not _ULID.fullmatch(text):
+        raise NotificationUnknown("no such notification")
+    return text.upper()
+
+
+def user_id(request: web.Request) -> str:
+    """The user in the path. Raises `ValidationFailed`."""
+    try:
+        return Room.parse("any", f"user:{request.match_info['id']}").name
+    except RoomInvalid:
+        message = "must be 1 to 128 characters without spaces, slashes and commas"
+        raise ValidationFailed(f"id {message}", errors=[{"field": "id", "message": message}]) from None
+
+
+def page_query(request: web.Request) -> PageQuery:
+    """Raises `ValidationFailed` with every fault, or `CursorInvalid`. An empty parameter is none."""
+    given = {name: value for name, value in request.query.items() if value}
+    faults = Faults()
+    type_ = given.get("type")
+    if type_ is not None and not _TYPE.fullmatch(type_):
+        faults.add("type", "must be the name of a type, such as booking.created")
+    query = PageQuery(
+        read=_flag(given.get("read"), "read", faults),
+        archived=_flag(given.get("archived"), "archived", faults),
+        type=type_,
+        limit=_number(given.get("limit"), "limit", faults, least=1, most=MAX_LIMIT, default=DEFAULT_LIMIT),
+        offset=_number(given.get("offset"), "offset", faults, least=0, most=MAX_OFFSET, default=0),
+        after=Cursor.parse(given["after"]) if "after" in given else None,
+    )
+    faults.require_none()
+    return query
+
+
+def next_link(request: web.Request, query: PageQuery, *, count: int, total: int) -> str | None:
+    """`Link: rel=next` (RFC 8288), or None on the last page. Carries the filters and no credential."""
+    following = query.offset + count
+    if count == 0 or following >= total or following > MAX_OFFSET:
+        return None
+    shown: dict[str, Any] = {
+        "read": query.read,
+        "archived": query.archived,
+        "type": query.type,
+        "limit": query.limit,
+        "offset": following,
+        "after": query.after,
+    }
+    named = {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in shown.items()
+        if value is not None
+    }
+    return f'<{request.path}?{urlencode(named)}>; rel="next"'
+
+
+def whole_number(request: web.Request, name: str, *, least: int, most: int, default: int) -> int:
+    """One numeric parameter. Raises `ValidationFailed`."""
+    faults = Faults()
+    value = _number(request.query.get(name) or None, name, faults, least=least, most=most, default=default)
+    faults.require_none()
+    return value
+
+
+def _flag(text: str | None, field: str, faults: Faults) -> bool | None:
+    if text is None:
+        return None
+    if text.lower() not in _TRUTH:
+        faults.add(field, "must be true or false")
+    return _TRUTH.get(text.lower())
+
+
+def _number(text: str | None, field: str, faults: Faults, *, least: int, most: int, default: int) -> int:
+    if text is None:
+        return default
+    value = int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else -1
+    if not least <= value <= most:
+        faults.add(field, f"must be a whole number from {least} to {most}")
+    return value

@@ -1,0 +1,78 @@
+"""From the bytes of a request body to JSON values, within every limit.
+
+Size, time to arrive, nesting and strictness are checked here, before anyone looks at a field. The
+Content-Type is not: programs that already speak to the hub send JSON as text/plain. What the values
+mean is not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from hub.domain.errors import BodyTimeout, BodyTooLarge, Invalid, JsonInvalid
+from hub.services.wire import loads
+from hub.web.context import HUB
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+
+
+async def read_json(request: web.Request) -> Any:
+    """The body as JSON. Raises `JsonInvalid`, `BodyTooLarge`, `BodyTimeout` or `Invalid`."""
+    options = request.app[HUB].options
+    text = await read_body(request, most=options.max_body_bytes, seconds=options.body_timeout)
+    return parse(text, max_depth=options.max_json_depth)
+
+
+async def read_body(request: web.Request, *, most: int, seconds: float) -> bytes:
+    """All bytes of the body, unpacked when it came compressed."""
+    too_large = BodyTooLarge(f"the body may have at most {most} bytes")
+    if request.content_length is not None and request.content_length > most:
+        raise too_large
+    try:
+        async with asyncio.timeout(seconds):
+            return await request.read()
+    except TimeoutError:
+        raise BodyTimeout(f"the body did not arrive within {seconds:g} s") from None
+    except web.HTTPRequestEntityTooLarge:
+        raise too_large from None
+    except (web.RequestPayloadError, HttpProcessingError, ConnectionError):
+        raise Invalid("the body broke off or is not encoded as its headers say") from None
+
+
+def parse(text: bytes, *, max_depth: int) -> Any:
+    """Strict JSON (RFC 8259): no NaN, no name twice in an object, at most `max_depth` levels."""
+    if not text:
+        raise JsonInvalid("the body is empty: send JSON")
+    try:
+        value = loads(text)
+    except ValueError as fault:
+        raise JsonInvalid(str(fault)[:300]) from None
+    depth, names = measure(value)
+    if depth > max_depth:
+        raise JsonInvalid(f"nested deeper than {max_depth} levels")
+    # Outside of strings, each colon stands for one name: fewer names than colons, and one was overwritten.
+    if names != _STRING.sub(b"", text).count(b":"):
+        raise JsonInvalid("an object has the same name twice")
+    return value
+
+
+def measure(value: Any) -> tuple[int, int]:
+    """How many levels of objects and lists there are, and how many names in all objects."""
+    depth = names = 0
+    level = [value]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                names += len(item)
+                below.extend(item.values())
+            else:
+                below.extend(item)
+        level = below
+    return depth, names

@@ -1,0 +1,51 @@
+"""THE table of routes: what exists, who may call it, and what it does in a line.
+
+The application is built from it, and so is what describes it. A more specific path stands before a more
+general one.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from hub.web import demo, inbox, notifications, outbox, pages, people, plain, sse, tickets
+from hub.web.context import Services
+from hub.web.routing import Route, assemble, backend, public, stream, user
+
+ROUTES: tuple[Route, ...] = (
+    # Streams.
+    stream("/notifications/sse", sse.events, "The caller's events as they happen", access="user"),
+    stream("/notifications/sse/test", sse.test, "A stream to try things out with", access="public"),
+    stream("/ws/notifications", plain.accept, "The same on a plain WebSocket", access="user"),
+    # The caller's own notification centre.
+    user("GET", "/notifications", inbox.page, "The caller's notifications, newest first"),
+    user("GET", "/notifications/unread-count", inbox.unread_count, "How many are unread"),
+    user("PATCH", "/notifications/read-all", inbox.mark_all_read, "Mark all as read"),
+    user("GET", "/notifications/{id}", inbox.one, "One notification"),
+    user("PATCH", "/notifications/{id}/read", inbox.mark_read, "Mark one as read"),
+    user("POST", "/auth/ticket", tickets.issue, "A single-use ticket for clients that cannot send headers"),
+    # What backends send.
+    backend("POST", "/notifications", notifications.send, "Notify rooms or a user"),
+    backend("POST", "/notifications/batch", notifications.send_batch, "Many notifications in one request"),
+    backend("DELETE", "/notifications/{id}/pending", notifications.cancel_pending, "Cancel what is unsent"),
+    backend("POST", "/events", notifications.send_event, "Send a realtime event that enters no inbox"),
+    backend("PUT", "/users/batch", people.put_many, "Create or change many people"),
+    backend("PUT", "/users/{id}", people.put, "Create or change a person's contact"),
+    backend("GET", "/users/{id}", people.get, "A person's contact"),
+    backend("DELETE", "/users/{id}", people.delete, "Forget a person's contact"),
+    # Pages and probes.
+    public("GET", "/livez", pages.livez, "The process answers"),
+    public("GET", "/readyz", pages.readyz, "The process should get traffic"),
+    public("GET", "/", pages.index, "The demo page"),
+    public("GET", "/static/{path:[A-Za-z0-9._/-]{1,200}}", pages.static, "Files of the pages"),
+    public("GET", "/dev/outbox", outbox.outbox, "What would have been sent", development=True),
+    public("GET", "/dev/demo", demo.demo, "Who one can be in the demo", development=True),
+    public("POST", "/dev/demo/booking", demo.demo_booking, "A made-up booking", development=True),
+)
+
+
+def make_app(hub: Services) -> web.Application:
+    """The application that serves `hub`."""
+    app = assemble(hub, ROUTES)
+    hub.sockets.attach(app)
+    return app

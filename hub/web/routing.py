@@ -1,0 +1,98 @@
+"""How a table of routes becomes an application: who may call a route is part of its entry.
+
+A route's handler is told who calls: nothing for a public one, a `Principal` for a user's, an `ApiKey` for
+a backend's. So a handler cannot be reached by anyone its entry does not name.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from aiohttp import hdrs, web
+
+from hub.domain.access import ApiKey, Principal
+from hub.web import credentials, middleware, server_log
+from hub.web.context import HUB, Services
+from hub.web.origins import ORIGINS, Origins
+from hub.web.proxies import TRUSTED, networks
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Access = Literal["public", "user", "notify"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One entry. `access`: public, user (a JWT), or the scope an API key must have.
+
+    `head`: whether HEAD is answered like GET; a stream has none. `development`: not there in production.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    access: Access
+    summary: str
+    head: bool = True
+    development: bool = False
+
+
+def public(method: str, path: str, handler: Handler, summary: str, *, development: bool = False) -> Route:
+    """For everyone."""
+    return Route(
+        method=method, path=path, handler=handler, access="public", summary=summary, development=development
+    )
+
+
+def stream(path: str, handler: Handler, summary: str, *, access: Access) -> Route:
+    """An answer without an end; its handler asks for credentials itself, in its own dialect."""
+    return Route(method="GET", path=path, handler=handler, access=access, summary=summary, head=False)
+
+
+def user(
+    method: str,
+    path: str,
+    handler: Callable[[web.Request, Principal], Awaitable[web.StreamResponse]],
+    summary: str,
+) -> Route:
+    """For a user, with a token of theirs."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        return await handler(request, await credentials.principal(request))
+
+    return Route(method=method, path=path, handler=guarded, access="user", summary=summary)
+
+
+def backend(
+    method: str,
+    path: str,
+    handler: Callable[[web.Request, ApiKey], Awaitable[web.StreamResponse]],
+    summary: str,
+) -> Route:
+    """For a backend, with an API key that has the scope `notify`."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        return await handler(request, await credentials.backend(request, "notify"))
+
+    return Route(method=method, path=path, handler=guarded, access="notify", summary=summary)
+
+
+def assemble(hub: Services, routes: Iterable[Route]) -> web.Application:
+    """An application of these routes, with everything that happens to every request."""
+    options = hub.options
+    app = web.Application(middlewares=[middleware.front], client_max_size=options.max_body_bytes)
+    app[HUB] = hub
+    app[ORIGINS] = Origins(options.cors_origins, development=options.development)
+    app[TRUSTED] = networks(options.trusted_proxies)
+    app.on_response_prepare.append(middleware.dress)
+    server_log.quieten(logging.getLogger("aiohttp.server"))
+    for route in routes:
+        if route.development and not options.development:
+            continue
+        if route.method == hdrs.METH_GET:
+            app.router.add_get(route.path, route.handler, allow_head=route.head)
+        else:
+            app.router.add_route(route.method, route.path, route.handler)
+    return app

@@ -1,0 +1,1 @@
+"""Celery: thin tasks that each make one service call."""

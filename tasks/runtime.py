@@ -1,0 +1,86 @@
+"""One event loop per worker process, with an open hub in it, to which the threads of tasks hand work.
+
+Promises: the hub is opened once per process, in the process that uses it (a pool that forks gets one per
+child), and a task's thread waits until its coroutine is done. Does not know what the work is, or how a hub
+is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, TypeVar
+
+from hub.services.deliver import Deliver
+from hub.services.timers import Timers
+
+T = TypeVar("T")
+
+
+class Worked(Protocol):
+    """What tasks use of a hub."""
+
+    @property
+    def deliver(self) -> Deliver: ...
+    @property
+    def timers(self) -> Timers: ...
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+class Runtime:
+    """`build` makes a hub that is not open yet."""
+
+    def __init__(self, build: Callable[[], Awaitable[Worked]]) -> None:
+        self._build = build
+        self._lock = threading.Lock()
+        self._pid: int | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._hub: Worked | None = None
+
+    def start(self) -> None:
+        """Open the hub in a loop of its own, if this process has none yet. Raises what opening raises."""
+        with self._lock:
+            if self._pid == os.getpid():
+                return
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=loop.run_forever, name="hub", daemon=True)
+            thread.start()
+            try:
+                self._hub = asyncio.run_coroutine_threadsafe(self._open(), loop).result()
+            except BaseException:
+                _end(loop, thread)
+                raise
+            self._loop, self._thread, self._pid = loop, thread, os.getpid()
+
+    def run(self, work: Callable[[Worked], Coroutine[Any, Any, T]]) -> T:
+        """What `work` of the hub returns or raises. Blocks the calling thread, not the loop."""
+        self.start()
+        assert self._loop is not None
+        assert self._hub is not None
+        return asyncio.run_coroutine_threadsafe(work(self._hub), self._loop).result()
+
+    def stop(self) -> None:
+        """Close the hub and end the loop, if this process has them. No `run` is under way."""
+        with self._lock:
+            if self._pid != os.getpid() or self._loop is None or self._thread is None or self._hub is None:
+                return
+            self._pid = None
+            try:
+                asyncio.run_coroutine_threadsafe(self._hub.close(), self._loop).result()
+            finally:
+                _end(self._loop, self._thread)
+
+    async def _open(self) -> Worked:
+        hub = await self._build()
+        await hub.open()
+        return hub
+
+
+def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()

@@ -1,0 +1,85 @@
+"""The demo page as its visitor sees it: opened as somebody, and the few things one does there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from playwright.async_api import Browser, Locator, Page, expect
+
+
+class DemoPage:
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def part(self, name: str) -> Locator:
+        return self.page.get_by_test_id(name)
+
+    @property
+    def events(self) -> Locator:
+        """What the live list shows, newest first."""
+        return self.part("event")
+
+    async def is_in_state(self, status: str) -> None:
+        await expect(self.part("state")).to_have_attribute("data-status", status)
+
+    async def send(self, kind: str = "booking.created", guest: str | None = None) -> str:
+        """Sends a booking by the form. Returns the id it was given."""
+        await self.part("booking-type").select_option(kind)
+        if guest is not None:
+            await self.part("booking-guest").select_option(guest)
+        async with self.page.expect_response("**/dev/demo/booking") as answered:
+            await self.part("post").click()
+        accepted: dict[str, Any] = await (await answered.value).json()
+        return str(accepted["id"])
+
+    def event(self, id: str) -> Locator:
+        return self.page.locator(f'[data-testid="event"][data-id="{id}"]')
+
+    async def ids(self) -> list[str]:
+        found: list[str] = await self.events.evaluate_all("rows => rows.map(row => row.dataset.id)")
+        return found
+
+
+@asynccontextmanager
+async def visit(
+    browser: Browser, url: str, *, tenant: str, user: str, transport: str = "socketio", **context: Any
+) -> AsyncIterator[DemoPage]:
+    """The page, online, with nothing unread. At the end no script may have failed in it."""
+    await read_everything(url, tenant, user)
+    surroundings = await browser.new_context(**context)
+    page = await surroundings.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda line: faults.append(line.text) if "Content Security" in line.text else None)
+    await page.goto(f"{url}/?{urlencode({'tenant': tenant, 'user': user, 'transport': transport})}")
+    demo = DemoPage(page)
+    await demo.is_in_state("online")
+    try:
+        yield demo
+    finally:
+        await surroundings.close()
+    assert not faults, faults
+
+
+async def token_of(url: str, tenant: str, user: str) -> str:
+    """The token the demo hands out."""
+    async with aiohttp.ClientSession() as http, http.get(f"{url}/dev/demo") as answer:
+        people = await answer.json()
+    [token] = [
+        person["token"]
+        for hotel in people["tenants"]
+        for person in hotel["users"]
+        if (hotel["id"], person["id"]) == (tenant, user)
+    ]
+    return str(token)
+
+
+async def read_everything(url: str, tenant: str, user: str) -> None:
+    headers = {"Authorization": f"Bearer {await token_of(url, tenant, user)}"}
+    address = f"{url}/notifications/read-all"
+    async with aiohttp.ClientSession(headers=headers) as http, http.patch(address) as answer:
+        assert answer.status == 200, await answer.text()

@@ -1,0 +1,116 @@
+"""Telling the queue: never waited for, bounded, and honest about what it does not know."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from tasks.hints import AT_ONCE, Hints
+from tasks.queues import NOTIFICATION_QUEUES, QUEUES, celery_app, queue_of
+from tests.valkeys import Valkey
+
+
+@pytest.fixture
+def hints(valkey: Valkey) -> Iterator[Hints]:
+    hints = Hints(celery_app(valkey.url, prefix="hub", socket_seconds=0.5))
+    yield hints
+    hints.close()
+
+
+async def depth(hints: Hints, channel: str, expected: int) -> None:
+    """Returns when so many hints wait in the broker."""
+    async with asyncio.timeout(10):
+        while await hints.waiting(channel) != expected:
+            await asyncio.sleep(0.02)
+
+
+async def test_hints_reach_the_queue_of_their_channel(hints: Hints) -> None:
+    assert await hints.waiting("email") == 0
+    hints.send([(f"d{number}", "email") for number in range(3 * AT_ONCE)] + [("d", "sms")])
+    await depth(hints, "email", 3 * AT_ONCE)
+    await depth(hints, "sms", 1)
+    assert hints.dropped == 0
+
+
+async def test_a_broker_that_does_not_answer_is_never_waited_for(hints: Hints, valkey: Valkey) -> None:
+    hints.send([("d0", "email")])
+    await depth(hints, "email", 1)
+    valkey.pause()
+    try:
+        started = time.monotonic()
+        hints.send([(f"d{number}", "email") for number in range(100)])
+        waited = time.monotonic() - started
+        assert await hints.waiting("email") is None
+        async with asyncio.timeout(10):
+            while hints.dropped < 100:
+                await asyncio.sleep(0.02)
+    finally:
+        valkey.resume()
+    assert waited < 0.5  # it would have waited for the socket's timeout
+
+
+async def test_hints_flow_again_when_the_broker_is_back(hints: Hints, valkey: Valkey) -> None:
+    hints.send([("d0", "email")])
+    await depth(hints, "email", 1)
+    valkey.kill()
+    assert await hints.waiting("email") is None
+    hints.send([("d1", "email")])
+    async with asyncio.timeout(10):
+        while not hints.dropped:
+            await asyncio.sleep(0.02)
+    valkey.start()
+    hints.send([("d2", "email")])
+    await depth(hints, "email", 1)
+
+
+async def test_what_does_not_fit_is_dropped_and_counted(valkey: Valkey) -> None:
+    hints = Hints(celery_app(valkey.url, socket_seconds=0.5), bound=10)
+    valkey.pause()
+    try:
+        hints.send([(f"d{number}", "email") for number in range(500)])
+        assert hints.dropped >= 500 - 10 - AT_ONCE
+    finally:
+        valkey.resume()
+        hints.close()
+
+
+async def test_closing_publishes_what_is_listed(valkey: Valkey) -> None:
+    app = celery_app(valkey.url, prefix="hub")
+    hints = Hints(app)
+    hints.send([(f"d{number}", "email") for number in range(500)])
+    hints.close(timeout=10)
+    with redis.Redis(port=valkey.port) as client:
+        assert client.llen("hub:notification.email") == 500
+
+
+def test_every_queue_is_bound_by_its_exact_name() -> None:
+    app = celery_app("redis://localhost:1/0")
+    queues = {queue.name: queue for queue in app.conf.task_queues}
+    assert tuple(queues) == QUEUES
+    for name, queue in queues.items():
+        assert (queue.exchange.type, queue.routing_key) == ("direct", name)
+    assert {queue_of(channel) for channel in ("email", "sms", "discord", "webpush")} == set(
+        NOTIFICATION_QUEUES
+    )
+
+
+def test_the_clock_sends_each_tick_to_its_queue_and_lets_it_grow_stale() -> None:
+    app = celery_app("redis://localhost:1/0", sweep_seconds=3)
+    schedule = app.conf.beat_schedule
+    assert set(schedule) == {"task.timers", "task.cleanup"}
+    for name, entry in schedule.items():
+        assert entry["options"]["queue"] == entry["options"]["routing_key"] == name
+        assert entry["options"]["expires"] == 4 * entry["schedule"].total_seconds()
+    assert schedule["task.timers"]["schedule"].total_seconds() == 3
+
+
+def test_redis_gives_back_what_a_dead_worker_held() -> None:
+    options = celery_app("unix:///run/redis.sock", prefix="p").conf.broker_transport_options
+    assert (options["unacked_restore_interval"], options["unacked_restore_throttle"]) == (5, 1)
+    assert options["global_keyprefix"] == "p:"
+    assert celery_app("unix:///run/redis.sock").conf.broker_url == "redis+socket:///run/redis.sock"
+    assert celery_app("amqp://localhost").conf.broker_transport_options == {}

@@ -1,0 +1,129 @@
+"""`hub serve` for real: one process or several on one port, drained by SIGTERM, started again when dead."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import closing
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from hub.cluster.embedded import free_port
+from tests.launched import PATIENCE, Launched, ask, children, descendants, until, wait_gone
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+class Serve(Launched):
+    """`hub serve` on a port of its own, with the test run's Valkey and a database in its directory."""
+
+    def __init__(self, directory: Path, redis: str, *words: str, **settings: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        settings |= {"REDIS_URL": redis, "HUB_REDIS_PREFIX": f"serve-{self.port}"}
+        with Launched("migrate", directory=directory) as migrate:
+            assert migrate.wait() == 0, migrate.output
+        super().__init__("serve", "--port", str(self.port), *words, directory=directory, **settings)
+
+    def ready(self) -> None:
+        next(answer for answer in until(f"{self.url}/readyz") if answer.status == 200)
+
+
+def test_sigterm_closes_the_hub_and_says_so(tmp_path: Path, valkey_url: str) -> None:
+    with Serve(tmp_path, valkey_url) as hub:
+        hub.ready()
+        hub.send(signal.SIGTERM)
+        assert hub.wait() == 0
+        for action in ("hub.listening", "hub.draining"):
+            assert f"action={action}" in hub.output
+        assert "closed [hub.serve]" in hub.seen[-1]
+        assert "Traceback" not in hub.output
+        assert ask(f"{hub.url}/livez").status == 0
+
+
+def test_a_hub_runs_on_uvloop_and_may_open_all_files_that_it_is_allowed(
+    tmp_path: Path, valkey_url: str
+) -> None:
+    with Serve(tmp_path, valkey_url) as hub:
+        hub.ready()
+        assert "/uvloop/loop." in Path(f"/proc/{hub.pid}/maps").read_text()
+        limits = Path(f"/proc/{hub.pid}/limits").read_text()
+        (files,) = (line.split() for line in limits.splitlines() if line.startswith("Max open files"))
+        assert files[3] == files[4]
+
+
+def test_an_open_stream_does_not_keep_a_hub_from_ending(tmp_path: Path, valkey_url: str) -> None:
+    with Serve(tmp_path, valkey_url) as hub, Launched("token", "--user", "42", directory=tmp_path) as token:
+        token.wait()
+        hub.ready()
+        with closing(
+            urlopen(f"{hub.url}/notifications/sse?token={token.output}", timeout=PATIENCE)
+        ) as stream:
+            assert stream.readline().startswith(b"retry:")
+            hub.send(signal.SIGTERM)
+            said = stream.read()  # to its end
+        assert hub.wait() == 0
+        assert b"retry:" in said  # when to come back
+        assert token.output not in hub.output
+
+
+class Hanging(Serve):
+    """A hub whose event loop stands still from the moment it is asked to drain."""
+
+    program = (
+        "-c",
+        "import time, hub.app, hub.cli, hub.serve\n"
+        "hub.serve.LAST_SECONDS = 1\n"
+        "hub.app.Hub.drain = lambda self: time.sleep(600)\n"
+        "hub.cli.main()",
+    )
+
+
+def test_a_hub_that_hangs_is_ended_by_the_alarm(tmp_path: Path, valkey_url: str) -> None:
+    with Hanging(tmp_path, valkey_url) as hub:
+        hub.ready()
+        hub.send(signal.SIGTERM)
+        assert hub.wait() == -signal.SIGALRM
+
+
+def test_several_processes_share_a_port_and_each_is_kept_alive(tmp_path: Path, valkey_url: str) -> None:
+    with Serve(tmp_path, valkey_url, "--workers", "2") as hub:
+        for _ in range(2):
+            hub.line("action=hub.listening")
+        first, second = children(hub.pid)
+        os.kill(first, signal.SIGKILL)
+        assert "was killed by SIGKILL" in hub.line("action=process.ended")
+        hub.line("action=hub.listening")
+        assert ask(f"{hub.url}/readyz").status == 200
+        started = descendants(hub.pid)
+        assert len(started) == 2
+        assert first not in started
+        assert second in started
+        hub.send(signal.SIGTERM)
+        assert hub.wait() == 0
+        wait_gone(started)
+        assert "killed" not in hub.seen[-1]
+
+
+def test_processes_without_their_parent_drain_and_end(tmp_path: Path, valkey_url: str) -> None:
+    with Serve(tmp_path, valkey_url, "--workers", "2") as hub:
+        for _ in range(2):
+            hub.line("action=hub.listening")
+        started = descendants(hub.pid)
+        hub.send(signal.SIGKILL)
+        for _ in range(2):
+            hub.line("closed [hub.serve]")
+        wait_gone(started)
+
+
+def test_a_port_that_is_shared_by_another_hub_is_taken(tmp_path: Path, valkey_url: str) -> None:
+    with Serve(tmp_path, valkey_url, "--workers", "2") as hub:
+        hub.line("action=hub.listening")
+        words = ["serve", "--workers", "2", "--port", str(hub.port)]
+        with Launched(*words, directory=tmp_path, REDIS_URL=valkey_url) as second:
+            assert second.wait() == 1
+        (line,) = second.seen
+        assert line.startswith(f"hub: port {hub.port} on 127.0.0.1 cannot be used")
