@@ -18,6 +18,7 @@ from ulid import ULID
 
 from hub.choices import providers, registry, socket_options, web_options
 from hub.cluster.bus import Bus
+from hub.cluster.limiter import Limiter
 from hub.cluster.tickets import Tickets
 from hub.domain.access import SCOPES
 from hub.domain.delivery import Status
@@ -133,7 +134,10 @@ class Hub:
             scheduled=scheduled,
             publish=self.publish,
             words=render.words,
-            rules=Rules(settings.custom_types, settings.max_rooms, channels),
+            quota=Limiter(self.redis, prefix=settings.redis_prefix),
+            rules=Rules(
+                settings.custom_types, settings.max_rooms, channels, settings.tenant_events_per_minute
+            ),
             tenant=self.tokens.require_tenant,
             clock=utc_now,
             new_id=new_id,

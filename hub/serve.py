@@ -24,6 +24,8 @@ from hub.supervise import Child, Supervisor
 # A drained process that still lives after this many seconds ends by SIGALRM.
 LAST_SECONDS = 14
 BACKLOG = 4096
+# How long the rest of a refused body is read, so that its sender reads the refusal.
+LINGER_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 

@@ -133,6 +133,9 @@ class Settings(BaseSettings):
     max_batch: int = setting(1000, "most notifications in one batch", ge=1)
     max_rooms: int = setting(1000, "most rooms in `to`", ge=1)
     body_timeout: float = setting(15.0, "seconds a request body may take to arrive", gt=0)
+    tenant_events_per_minute: int | None = setting(
+        None, "events one tenant may send in a minute, over all processes; unset: no limit", ge=1
+    )
     rate_limit_window_ms: int = setting(5000, "window of the events a connection may send", ge=100)
     rate_limit_max_requests: int = setting(10, "events a connection may send in the window", ge=1)
     connections_per_user: int = setting(20, "open connections of one user, per process", ge=1)

@@ -26,6 +26,8 @@ LOOPBACK = "127.0.0.1"
 HANG = "hang"  # the answer never comes
 RESET = "reset"  # the connection ends instead of an answer
 TAKE_AND_RESET = "take and reset"  # the mail is taken, the answer never comes
+SLOW = "slow"  # the answer takes SLOW_SECONDS
+SLOW_SECONDS = 0.4
 USER, PASSWORD = "hub", "a password of the tests"
 
 
@@ -50,6 +52,7 @@ class MailServer:
     `handed_over` those whose text came, whatever the answer was."""
 
     password: str | None = None
+    refusal: str | None = None  # what a wrong password is answered
     tls: ssl.SSLContext | None = None
     port: int = field(default_factory=free_port)
     mails: list[Mail] = field(default_factory=list)
@@ -119,7 +122,8 @@ class MailServer:
         assert isinstance(data, LoginPassword)
         given = data.login.decode(), data.password.decode()
         self.logins.append(given)
-        return AuthResult(success=given == (USER, self.password), handled=False)
+        right = given == (USER, self.password)
+        return AuthResult(success=right, handled=False, message=None if right else self.refusal)
 
     # -- aiosmtpd's hooks ----------------------------------------------------------------------------
     async def handle_MAIL(
@@ -153,6 +157,9 @@ class MailServer:
     async def _answer(self, at: str, server: SMTP, envelope: Envelope | None = None) -> str:
         waiting = self._answers.get(at)
         answer = waiting.popleft() if waiting else "250 OK"
+        if answer == SLOW:
+            await asyncio.sleep(SLOW_SECONDS)
+            return "250 OK"
         if answer == HANG:
             await self._end.wait()
         elif answer in (RESET, TAKE_AND_RESET):

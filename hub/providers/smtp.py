@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import parseaddr
@@ -80,28 +82,18 @@ class Smtp:
         except Unmailable as fault:
             return Permanent(str(fault))
         handed_over = False
-        line: _Line | None = None
         try:
-            async with asyncio.timeout(self._timeout):
-                line = await self._ready_line()
-                client = line.client
+            async with asyncio.timeout(self._timeout), self._line() as client:
                 await client.mail(self._from)
                 await client.rcpt(_only_recipient(mail))
                 handed_over = True
                 answer = await client.data(mail.as_bytes())
         except SMTPResponseException as refusal:
-            self._drop(line)
             return _judge(refusal)
         except TimeoutError:
-            self._drop(line)
             return Temporary(f"no answer from the mail server within {self._timeout:g} s", unsure=handed_over)
         except (SMTPException, OSError, ValueError) as fault:
-            self._drop(line)
             return Temporary(f"the connection to the mail server failed: {_short(fault)}", unsure=handed_over)
-        except asyncio.CancelledError:
-            self._drop(line)
-            raise
-        self._keep(line)
         return Receipt(_short(answer.message))
 
     async def close(self) -> None:
@@ -110,13 +102,23 @@ class Smtp:
         await asyncio.gather(*(self._quit(line) for line in lines))
 
     # -- connections ---------------------------------------------------------------------------------
-    async def _ready_line(self) -> _Line:
-        while self._idle:
-            line = self._idle.pop()
-            if time.monotonic() - line.idle_since > IDLE_SECONDS or not await self._answers(line):
-                self._drop(line)
-                continue
-            return line
+    @asynccontextmanager
+    async def _line(self) -> AsyncIterator[SMTP]:
+        """A connection for one mail. It is kept when the mail went well, and cut when anything did not."""
+        line = await self._idle_line() or await self._new_line()
+        try:
+            yield line.client
+        except BaseException:
+            line.client.close()
+            raise
+        line.mails += 1
+        line.idle_since = time.monotonic()
+        if line.mails < MAILS_PER_CONNECTION and line.client.is_connected:
+            self._idle.append(line)
+        else:
+            line.client.close()
+
+    async def _new_line(self) -> _Line:
         client = SMTP(
             hostname=self._host,
             port=self._port,
@@ -130,31 +132,24 @@ class Smtp:
         await client.connect()
         return _Line(client)
 
-    async def _answers(self, line: _Line) -> bool:
-        """Whether a kept connection is still one. A dead one must not eat the time of the mail."""
-        try:
-            await line.client.noop(timeout=self._timeout / 5)
-        except (SMTPException, OSError):
-            return False
-        return True
-
-    def _keep(self, line: _Line) -> None:
-        line.mails += 1
-        if line.mails >= MAILS_PER_CONNECTION or not line.client.is_connected:
-            self._drop(line)
-            return
-        line.idle_since = time.monotonic()
-        self._idle.append(line)
-
-    def _drop(self, line: _Line | None) -> None:
-        if line is not None:
+    async def _idle_line(self) -> _Line | None:
+        """A kept connection that still is one. A dead one must not eat the time of the mail."""
+        while self._idle:
+            line = self._idle.pop()
+            if time.monotonic() - line.idle_since <= IDLE_SECONDS:
+                try:
+                    await line.client.noop(timeout=self._timeout / 5)
+                    return line
+                except (SMTPException, OSError):
+                    pass
             line.client.close()
+        return None
 
     async def _quit(self, line: _Line) -> None:
         try:
             await line.client.quit(timeout=self._timeout / 5)
         except (SMTPException, OSError):
-            self._drop(line)
+            line.client.close()
 
 
 def encryption(tls: Tls, *, host: str, port: int, with_password: bool) -> tuple[bool, bool | None]:

@@ -100,7 +100,7 @@ class PlainSocket(WebSocket):
             self._over = True
             self.beat += 1  # takes it out of the heartbeat
             self.sockets.links.discard(self)
-            self.sockets.serial.put(self, None)
+            self.sockets.serial.put_last(self, None)
 
 
 class PlainSockets:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -32,6 +32,12 @@ class Busy(Protocol):
 C = TypeVar("C", bound=Busy)
 
 
+class Last(NamedTuple):
+    """The end of a client, which is never forgotten."""
+
+    item: Any
+
+
 class Serial(Generic[C]):
     """Calls `handle(client, item)` for every item; `broken(client, error)` when it raises ProtocolError."""
 
@@ -47,6 +53,10 @@ class Serial(Generic[C]):
         self._broken = broken
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
 
+    def put_last(self, client: C, item: Any) -> None:
+        """The end of the client: handled after what is waiting, whatever becomes of that."""
+        self.put(client, Last(item))
+
     def put(self, client: C, item: Any) -> None:
         if client.inbox is not None:
             client.inbox.append(item)
@@ -60,9 +70,11 @@ class Serial(Generic[C]):
 
     @staticmethod
     def forget_waiting(client: C) -> None:
-        """What has not been begun is not done any more."""
-        if client.inbox is not None:
+        """What has not been begun is not done any more; the end of the client is."""
+        if client.inbox:
+            kept = [item for item in client.inbox if isinstance(item, Last)]
             client.inbox.clear()
+            client.inbox.extend(kept)
 
     async def _work(self, client: C) -> None:
         inbox = client.inbox
@@ -71,9 +83,9 @@ class Serial(Generic[C]):
             if len(inbox) == self.max_inbox // 2:
                 client.pause(False)
             try:
-                await self._handle(client, item)
+                await self._handle(client, item.item if isinstance(item, Last) else item)
             except ProtocolError as error:
-                inbox.clear()
+                self.forget_waiting(client)
                 self._broken(client, error)
             except Exception:
                 log.exception("a handler failed", action="handler.fail")

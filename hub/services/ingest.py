@@ -8,6 +8,7 @@ commit (see `Publish` and the log's `on_commit`), so a caller that hangs up chan
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 
 from hub.domain.access import Room
 from hub.domain.drafts import Draft, IdempotencyKey
-from hub.domain.errors import Refusal, RoomInvalid, StateConflict, TypeUnknown, ValidationFailed
+from hub.domain.errors import RateLimited, Refusal, RoomInvalid, StateConflict, TypeUnknown, ValidationFailed
 from hub.domain.events import CHANNELS, Cursor, Event, EventType, Registry
 from hub.domain.routing import Reachable, plan
 from hub.services.publish import Publish
@@ -48,6 +49,11 @@ class Rules:
     custom_types: bool = True
     max_rooms: int = 1000
     configured: frozenset[str] = frozenset({"email"})  # outside channels that have a provider
+    per_minute: int | None = None  # what one tenant may send, over all processes
+
+
+class Quota(Protocol):
+    async def take(self, name: str, *, most: int, window: float, cost: int = 1) -> float: ...
 
 
 class Ingest:
@@ -60,6 +66,7 @@ class Ingest:
         scheduled: Scheduled,
         publish: Publish,
         words: Words,
+        quota: Quota,
         rules: Rules,
         tenant: Callable[[str], Any],
         clock: Callable[[], datetime],
@@ -71,6 +78,7 @@ class Ingest:
         self._scheduled = scheduled
         self._publish = publish
         self._words = words
+        self._quota = quota
         self._rules = rules
         self._require_tenant = tenant
         self._clock = clock
@@ -89,8 +97,11 @@ class Ingest:
         """Store many, in this order, each with its own answer."""
         answers: list[Accepted | Refusal | None] = [None] * len(items)
         appends: dict[int, Append] = {}
+        quota = await self._over_quota(items)
         for place, (draft, key) in enumerate(items):
             try:
+                if refusal := quota.get(draft.tenant):
+                    raise refusal
                 await self._require_tenant(draft.tenant)
                 prepared = await self._prepare(draft, key)
             except Refusal as refusal:
@@ -105,6 +116,19 @@ class Ingest:
                 Accepted(result.answer, result.replayed) if isinstance(result, Appended) else result
             )
         return [answer for answer in answers if answer is not None]
+
+    async def _over_quota(
+        self, items: Sequence[tuple[Draft, IdempotencyKey | None]]
+    ) -> dict[str, RateLimited]:
+        """The refusal of each tenant among `items` that has sent too much."""
+        most = self._rules.per_minute
+        if most is None:
+            return {}
+        refused = {}
+        for tenant, cost in Counter(draft.tenant for draft, _ in items).items():
+            if wait := await self._quota.take(f"ingest:{tenant}", most=most, window=60.0, cost=cost):
+                refused[tenant] = RateLimited(f"at most {most} events a minute", retry_after=wait)
+        return refused
 
     async def release(self, event_id: str, draft: Draft) -> None:
         """Send a scheduled draft whose time has come. Doing it twice does it once: its id is the event's."""

@@ -16,6 +16,7 @@ from hub.domain.errors import EventUnknown, Invalid, RateLimited, Refusal
 from hub.domain.limits import Allowance
 from hub.services.sessions import Session
 from hub.services.wire import iso_seconds
+from hub.web.parameters import require_id
 
 if TYPE_CHECKING:
     from hub.web.context import Services
@@ -62,9 +63,7 @@ async def leave_room(services: Services, session: Session, data: Any) -> Reply:
 
 
 async def mark_read(services: Services, session: Session, data: Any) -> Reply:
-    id = _field(data, "id", "notificationId")
-    if not isinstance(id, str):
-        raise Invalid("'id' must be text")
+    id = require_id(_field(data, "id", "notificationId"))
     await services.inbox.mark_read(session.who, [id], by=session.conn.id)
     return Reply("notificationRead", ({"id": id},))
 

@@ -38,8 +38,12 @@ class PageQuery:
 
 def notification_id(request: web.Request) -> str:
     """The id in the path. Raises `NotificationUnknown` for what cannot be one."""
-    text = request.match_info["id"]
-    if not _ULID.fullmatch(text):
+    return require_id(request.match_info["id"])
+
+
+def require_id(text: object) -> str:
+    """A notification's id, wherever it came from. Raises `NotificationUnknown` for what cannot be one."""
+    if not isinstance(text, str) or not _ULID.fullmatch(text):
         raise NotificationUnknown("no such notification")
     return text.upper()
 

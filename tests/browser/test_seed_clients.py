@@ -19,11 +19,12 @@ import pytest
 from aiohttp import web
 from playwright.async_api import ConsoleMessage, Error, Page, Response, expect
 
+from hub.cluster.embedded import free_port
 from hub.settings import DEVELOPMENT_KEY
 from tests.browser import chromium
 from tests.browser.bundles import SEEDS, bundle, snippet
 from tests.browser.conftest import PAGES
-from tests.hubs import LOOPBACK, HubCluster, free_port, token_for
+from tests.hubs import LOOPBACK, HubCluster, token_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PLACEHOLDER = "your-jwt-token"

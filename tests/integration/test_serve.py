@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import socket
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.request import urlopen
@@ -44,15 +47,26 @@ def test_sigterm_closes_the_hub_and_says_so(tmp_path: Path, valkey_url: str) -> 
         assert ask(f"{hub.url}/livez").status == 0
 
 
-def test_a_hub_runs_on_uvloop_and_may_open_all_files_that_it_is_allowed(
-    tmp_path: Path, valkey_url: str
+@pytest.fixture
+def few_files() -> Iterator[int]:
+    """For the length of a test this process and its children may open few files. Yields the hard limit."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+    yield before[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_hub_runs_on_uvloop_alone_on_its_port_with_all_the_files_it_may_open(
+    tmp_path: Path, valkey_url: str, few_files: int
 ) -> None:
     with Serve(tmp_path, valkey_url) as hub:
         hub.ready()
         assert "/uvloop/loop." in Path(f"/proc/{hub.pid}/maps").read_text()
-        limits = Path(f"/proc/{hub.pid}/limits").read_text()
-        (files,) = (line.split() for line in limits.splitlines() if line.startswith("Max open files"))
-        assert files[3] == files[4]
+        assert resource.prlimit(hub.pid, resource.RLIMIT_NOFILE) == (few_files, few_files)
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            with pytest.raises(OSError, match="Address already in use"):
+                other.bind(("127.0.0.1", hub.port))
 
 
 def test_an_open_stream_does_not_keep_a_hub_from_ending(tmp_path: Path, valkey_url: str) -> None:

@@ -21,7 +21,17 @@ from hub.cluster.embedded import free_port
 from hub.domain.message import Message
 from hub.providers.receipt import Permanent, Receipt, Temporary
 from hub.providers.smtp import MAILS_PER_CONNECTION, Smtp, encryption
-from tests.mailservers import HANG, LOOPBACK, PASSWORD, RESET, TAKE_AND_RESET, USER, MailServer
+from tests.mailservers import (
+    HANG,
+    LOOPBACK,
+    PASSWORD,
+    RESET,
+    SLOW,
+    SLOW_SECONDS,
+    TAKE_AND_RESET,
+    USER,
+    MailServer,
+)
 
 MESSAGE = Message(
     id="01JDELIVERY0000000000000AA",
@@ -98,6 +108,15 @@ async def test_silence_is_temporary_and_unsure_only_once_the_text_is_out(
     assert isinstance(outcome, Temporary)
     assert outcome.unsure is unsure
     assert mail_server.mails == []
+
+
+async def test_the_time_is_for_the_whole_mail_and_not_for_each_answer(mail_server: MailServer) -> None:
+    smtp = provider(mail_server, timeout=2 * SLOW_SECONDS)
+    for at in ("MAIL", "RCPT", "DATA"):
+        mail_server.say(SLOW, at=at)
+    assert isinstance(await smtp.send(MESSAGE), Temporary)
+    assert isinstance(await smtp.send(MESSAGE), Receipt)
+    await smtp.close()
 
 
 async def test_a_mail_that_was_taken_without_a_word_is_unsure(smtp: Smtp, mail_server: MailServer) -> None:
@@ -178,9 +197,12 @@ async def test_a_login_is_made_before_the_mail() -> None:
     await server.close()
 
 
+@pytest.mark.parametrize("refusal", [None, "554 5.7.0 go away", "454 4.7.0 later"])
 @pytest.mark.parametrize("login", [{"user": USER, "password": "wrong"}, {}], ids=["wrong", "none"])
-async def test_a_refused_login_is_temporary_for_an_operator_can_mend_it(login: dict[str, str]) -> None:
-    server = MailServer(password=PASSWORD)
+async def test_a_refused_login_is_temporary_for_an_operator_can_mend_it(
+    login: dict[str, str], refusal: str | None
+) -> None:
+    server = MailServer(password=PASSWORD, refusal=refusal)
     await server.open()
     outcome = await provider(server, **login).send(MESSAGE)
     assert isinstance(outcome, Temporary)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest_asyncio
 
 from hub.domain.message import Message
+from hub.providers.mail import MAX_SUBJECT
 from hub.providers.receipt import Permanent, Receipt
 from hub.providers.smtp import Smtp
 from tests.mailservers import LOOPBACK, MailServer
@@ -39,12 +40,16 @@ ADDRESSES = [
     "Ana <ana@example.org>",
     '"ana\r\n"@example.org',
     "=?utf-8?q?a=0d=0aBcc:_victim@example.net?=@example.org",
+    "=?utf-8?q?a=0d=0aBcc=3A_x?=@example.org",
     "ana@example.org\x00",
     "ana@",
     "@example.org",
     "ana",
     "",
     "ana@exa mple.org",
+    "ana@example..org",
+    "an..a@example.org",
+    '"ana"@example.org',
     "a" * 300 + "@example.org",
     "ana@[127.0.0.1]\r\n",
     "ünï@example.org",
@@ -93,7 +98,9 @@ def require_intact(server: MailServer, sent: int) -> None:
         assert (mail.sender, mail.recipients) == ("hub@mail.example", ("ana@example.org",))
         assert mail.message.keys() == HEADERS
         assert mail.message["To"] == "ana@example.org"
+        assert len(mail.message["Subject"]) <= MAX_SUBJECT
         assert len(list(mail.message.iter_parts())) == 2
+        assert mail.raw.isascii()
 
 
 async def test_a_subject_adds_no_header_and_no_recipient(smtp: Smtp, mail_server: MailServer) -> None:

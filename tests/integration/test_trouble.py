@@ -234,3 +234,20 @@ async def test_a_sender_that_hangs_up_changes_nothing_for_the_receivers(
     _, page = await hub.user("GET", "/notifications", hub.token("42"), params={"limit": 100})
     shown = [item["id"] for item in reader.heard if item.event == "system" for item in [item.data]]
     assert shown == [item["id"] for item in reversed(page) if item["type"] == "system"]
+
+
+# -- quotas ------------------------------------------------------------------------------------------
+
+
+async def test_a_tenant_over_its_quota_is_told_to_wait_and_harms_nobody_else(living: Start) -> None:
+    one, two = await living(tenant_events_per_minute=3), await living(tenant_events_per_minute=3)
+    for hub in (one, two, one):
+        await hub.notify("system", "user:42")
+    headers = {"X-API-Key": "hub_development_key_never_for_production", "X-Tenant-Id": "acme"}
+    body = {"type": "system", "to": "user:42"}
+    async with two.http.post("/notifications", json=body, headers=headers) as answer:
+        assert (answer.status, (await answer.json(content_type=None))["code"]) == (429, "rate_limited")
+        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    await two.notify("system", "user:42", tenant="other")
+    _, page = await one.user("GET", "/notifications", one.token("42"))
+    assert len(page) == 3

@@ -317,7 +317,7 @@ class EngineServer:
             asyncio.get_running_loop().call_later(self.linger, self.forget, session)
         else:
             self.forget(session)
-        self._serial.put(session, ("disconnect", session.sid, str(reason)))
+        self._serial.put_last(session, ("disconnect", session.sid, str(reason)))
 
     def forget(self, session: Session) -> None:
         self.sessions.pop(session.sid, None)

@@ -143,7 +143,8 @@ class Session:
         if self.outbox is None:
             self.outbox = []
         self.outbox.append(wire)
-        self.outbox_bytes += len(wire)
+        plain = isinstance(wire, bytes) or wire.isascii()
+        self.outbox_bytes += len(wire) if plain else len(wire.encode())
 
     def drain(self) -> list[Wire]:
         """Take everything out of the outbox."""
