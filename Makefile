@@ -70,6 +70,10 @@ docs: .venv/synced ## write what the code knows better into the pages of docs
 chaos: .venv/synced tools ## kill, stop and wipe parts while clients watch
 	$(PYTHON) -m pytest tests/chaos
 
+.PHONY: bench
+bench: .venv/synced ## how fast it is, beside Node, nginx and C; QUICK=1 takes two minutes
+	@$(PYTHON) -m benchmarks $(if $(QUICK),--quick)
+
 .PHONY: js
 js: $(JS)/node_modules/.installed ## the browser client: style, types, tests
 	@.ci/step "js lint" npm --prefix $(JS) run lint
@@ -86,7 +90,7 @@ endif
 
 .PHONY: clean
 clean: ## remove what make has made; the data in .hub stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis hub/web/static $(JS)/node_modules
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis hub/web/static $(JS)/node_modules benchmarks/build
 	find hub tasks tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: tools

@@ -103,6 +103,8 @@ TABLES = {
     "api_keys": "keys of backends, hashed",
     "idempotency_keys": "what was answered to which key",
     "expansions": "audiences that are being turned into deliveries, chunk by chunk",
+    "revocations": "tokens that were called back before their end",
+    "audit": "what admins did",
     "outbox": "the development sandbox",
 }
 

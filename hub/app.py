@@ -16,7 +16,16 @@ import structlog
 from redis.asyncio import Redis
 from ulid import ULID
 
-from hub.choices import providers, registry, socket_options, web_options
+from hub.choices import (
+    keep,
+    patience,
+    presence,
+    providers,
+    registry,
+    socket_options,
+    tokens,
+    web_options,
+)
 from hub.cluster.bus import Bus
 from hub.cluster.limiter import Limiter
 from hub.cluster.tickets import Tickets
@@ -30,21 +39,27 @@ from hub.realtime.outflow import Tick
 from hub.realtime.plain import PlainSockets
 from hub.realtime.replay import Ring
 from hub.realtime.stream import Streams
-from hub.services.deliver import Deliver, Patience
+from hub.services.admin import AdminService, AdminStores
+from hub.services.deliver import Deliver
+from hub.services.disconnect import Disconnect
 from hub.services.expand import Expand
 from hub.services.inbox import InboxService
 from hub.services.ingest import Ingest, Rules
-from hub.services.jwks import KeySource
 from hub.services.pending import Pending
 from hub.services.people import PeopleService
 from hub.services.publish import Past, Publish
 from hub.services.render import Render
 from hub.services.replay import Replays
-from hub.services.sessions import DRAIN_SPREAD_MS, SessionRules, Sessions
-from hub.services.timers import Keep, Timers
-from hub.services.tokens import Tokens
+from hub.services.reports import ReportsService
+from hub.services.revocations import Revocations
+from hub.services.session import SessionRules
+from hub.services.sessions import Sessions
+from hub.services.timers import Timers
+from hub.services.upkeep import DRAIN_SPREAD_MS, Upkeep
 from hub.settings import DEVELOPMENT_KEY, Settings
+from hub.store.audit import Audit
 from hub.store.backlog import Backlog
+from hub.store.dead import DeadLetters
 from hub.store.deliveries import Deliveries
 from hub.store.engine import Database
 from hub.store.events import Append, EventLog
@@ -53,8 +68,14 @@ from hub.store.inbox import Inbox
 from hub.store.keys import ApiKeys
 from hub.store.outbox import Outbox
 from hub.store.people import People
+from hub.store.reports import Reports
 from hub.store.retention import Retention
+from hub.store.revocations import RevocationRows
 from hub.store.scheduled import Scheduled
+from hub.store.stats import Statistics
+from hub.store.tenants import Tenants
+from hub.store.trail import Trail
+from hub.web.background import end
 from hub.web.events import Pace
 from hub.web.plain import Plain
 from hub.web.sockets import Sockets
@@ -62,6 +83,7 @@ from hub.web.sse import Sse, StreamOptions
 from tasks.hints import Hints
 from tasks.queues import celery_app
 
+NEWS_SECONDS = 0.25  # between looks for users whose grace is over
 FLUSH_SECONDS = 0.1  # what a drained connection gets before it is ended
 
 log = structlog.get_logger(__name__)
@@ -98,10 +120,11 @@ class Hub:
         ring: Ring[Past] = Ring(settings.ring_events)
         self.publish = Publish(self.fanout, ring, self.log)
         key = settings.bus_key.get_secret_value().encode() if settings.bus_key else None
+        node = new_id()
         self.bus = Bus(
             url,
             prefix=settings.redis_prefix,
-            node=new_id(),
+            node=node,
             key=key,
             deliver=self.publish.deliver,
             fill=self.publish.fill,
@@ -109,20 +132,24 @@ class Hub:
             hole_seconds=settings.hole_ms / 1000,
             poll_seconds=settings.poll_seconds,
         )
-        self.publish.attach(self.bus)
+        self.presence = presence(settings, self.redis, self.bus, self.fanout, node)
+        self.publish.attach(self.bus, self.presence.hear)
         self.hints = Hints(celery_app(settings.broker, prefix=settings.redis_prefix))
 
         # The verbs.
-        self.tokens = Tokens(
-            KeySource(secret=settings.secret, algorithms=settings.jwt_algorithms, jwks=settings.jwt_jwks),
-            secret=settings.secret,
-            algorithms=settings.jwt_algorithms,
-            audience=settings.jwt_audience,
-            issuer=settings.jwt_issuer,
+        rows = RevocationRows(db)
+        self.revocations = Revocations(
+            rows,
+            self.publish,
+            keep=max(timedelta(days=settings.revocation_days), timedelta(seconds=settings.jwt_expires_in)),
+            clock=utc_now,
+        )
+        self.tokens = tokens(
+            settings,
             tickets=Tickets(self.redis, prefix=settings.redis_prefix),
-            api_keys=self.keys,
+            keys=self.keys,
             log=self.log,
-            create_tenants=settings.creates_tenants,
+            require_valid=self.revocations.require_valid,
         )
         render = Render(public_url=settings.public_url)
         self._providers = providers(settings, self.outbox)
@@ -142,7 +169,7 @@ class Hub:
             clock=utc_now,
             new_id=new_id,
         )
-        self.inbox = InboxService(Inbox(db), self.log, deliveries, self.publish, clock=utc_now)
+        self.inbox = InboxService(Inbox(db), self.log, deliveries, Trail(db), self.publish, clock=utc_now)
         self.people = PeopleService(people, tenant=self.tokens.require_tenant, clock=utc_now)
         self.deliveries = Pending(self.log, scheduled, deliveries, self.publish)
         self.sessions = Sessions(
@@ -151,10 +178,12 @@ class Hub:
             replays=Replays(ring, self.log, limit=settings.replay_limit, clock=utc_now),
             inbox=self.inbox,
             tokens=self.tokens,
+            presence=self.presence,
             rules=SessionRules(settings.connections_per_user, settings.heartbeat_ms),
             wall=time.time,
             monotonic=time.monotonic,
         )
+        self._upkeep = Upkeep(self.sessions, wall=time.time, monotonic=time.monotonic)
         self.deliver = Deliver(
             deliveries,
             self._providers,
@@ -162,18 +191,33 @@ class Hub:
             self.publish.announce,
             clock=utc_now,
             chance=random.random,
-            patience=Patience(
-                lease=settings.delivery_lease,
-                attempts=settings.delivery_attempts,
-                backoff=settings.delivery_backoff,
-                backoff_max=settings.delivery_backoff_max,
-            ),
+            patience=patience(settings),
         )
+        audit = Audit(db)
+        self.admin = AdminService(
+            AdminStores(audit=audit, dead=DeadLetters(db), keys=self.keys, tenants=Tenants(db)),
+            revocations=self.revocations,
+            disconnect=Disconnect(
+                self.sessions,
+                self.publish,
+                alone=url is None,
+                connected=lambda: self.bus.connected,
+                new_id=new_id,
+            ),
+            ingest=self.ingest,
+            announce=self.publish.announce,
+            hand_out=self.hints.send,
+            tenant=self.tokens.require_tenant,
+            clock=utc_now,
+        )
+        self.reports = ReportsService(Reports(db), Statistics(db), audit, clock=utc_now)
         self.timers = Timers(
             backlog=Backlog(db),
             scheduled=scheduled,
             expand=Expand(Expansions(db), people, configured=channels, clock=utc_now, new_id=new_id),
             retention=Retention(db),
+            revocations=rows,
+            audit=audit,
             outbox=self.outbox,
             channels=channels,
             hand_out=self.hints.send,
@@ -181,10 +225,7 @@ class Hub:
             release=self.ingest.release,
             announce=self.publish.announce,
             clock=utc_now,
-            keep=Keep(
-                events=timedelta(days=settings.retention_days),
-                keys=timedelta(hours=settings.idempotency_hours),
-            ),
+            keep=keep(settings),
         )
 
         # The doors.
@@ -214,26 +255,36 @@ class Hub:
         await self.db.ping()
         await self.log.open()
         await self.bus.open()
+        await self.revocations.look()
+        self._tasks.append(asyncio.create_task(self.revocations.watch(), name="hub-revocations"))
+        self._tasks.append(asyncio.create_task(self._end_revoked(), name="hub-end-revoked"))
+        await self.presence.open()
         if self.settings.development:
             await self.keys.ensure(DEVELOPMENT_KEY, None, SCOPES, "the development key", now=utc_now())
         self._every(1.0, self._sweep)
-        self._every(self.settings.heartbeat_ms / 1000, self.sessions.beat)
-        self._every(self.settings.sse_cleanup_interval / 1000, self.sessions.reap)
+        self._every(NEWS_SECONDS, self.presence.sweep)
+        self._every(self.settings.heartbeat_ms / 1000, self._upkeep.beat)
+        self._every(self.settings.sse_cleanup_interval / 1000, self._upkeep.reap)
         self._every(self.settings.sse_heartbeat_interval / 1000, self._keep_alive)
 
     async def drain(self) -> None:
         """Not ready any more; tell every connection when to come back, and end them all."""
         self._draining = True
-        await self.sessions.drain()
+        await self._upkeep.drain()
+        await self.presence.leave()
         self.sse.spread(DRAIN_SPREAD_MS)
         await asyncio.sleep(FLUSH_SECONDS)
-        async with asyncio.timeout(self.settings.drain_seconds):
-            await asyncio.gather(self.sockets.server.shutdown(), self.sse.shutdown(), self.plain.shutdown())
+        try:
+            async with asyncio.timeout(self.settings.drain_seconds):
+                await asyncio.gather(
+                    self.sockets.server.shutdown(), self.sse.shutdown(), self.plain.shutdown()
+                )
+        except TimeoutError:
+            log.warning("some connections were cut", action="hub.drain_late")
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
+        await self.presence.close()
         await self.log.close()
         await self.manager.close()
         await self.bus.close()
@@ -271,7 +322,15 @@ class Hub:
             self.hints.send(due)
 
     async def _sweep(self) -> None:
-        self.sessions.sweep()
+        self._upkeep.sweep()
+
+    async def _end_revoked(self) -> None:
+        while True:
+            await self.revocations.changed()
+            try:
+                await self.sessions.end_revoked()
+            except Exception:
+                log.exception("revoked connections were not ended", action="revocations.end_failed")
 
     async def _keep_alive(self) -> None:
         self.sse.keep_alive()

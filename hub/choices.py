@@ -5,14 +5,32 @@ Below the top floor nobody reads settings; here they become what the parts are t
 
 from __future__ import annotations
 
+import time
 import tomllib
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
+from redis.asyncio import Redis
+
+from hub.cluster.bus import Bus
+from hub.cluster.elsewhere import Elsewhere
+from hub.cluster.presence import Presence
+from hub.cluster.tickets import Tickets
+from hub.domain.access import Principal
 from hub.domain.events import Registry
 from hub.providers.receipt import Provider
 from hub.providers.sandbox import Sandbox
 from hub.providers.smtp import Smtp
+from hub.realtime.fanout import Fanout
+from hub.services.deliver import Patience
+from hub.services.jwks import KeySource
+from hub.services.presence import PresenceRules, PresenceService
+from hub.services.timers import Keep
+from hub.services.tokens import Tokens
 from hub.settings import Settings
+from hub.store.events import EventLog
+from hub.store.keys import ApiKeys
 from hub.store.outbox import Outbox
 from hub.web.context import WebOptions
 from hub.web.sockets import SocketOptions
@@ -42,6 +60,72 @@ def smtp(settings: Settings) -> Smtp:
         sender=settings.email_from,
         tls=settings.email_tls,
         timeout=settings.provider_timeout,
+    )
+
+
+def presence(
+    settings: Settings, redis: Redis | None, bus: Bus, fanout: Fanout, process: str
+) -> PresenceService:
+    """Who is online: what is here, what is elsewhere, and the verbs on both."""
+    rules = PresenceRules(frozenset(settings.presence_roles), settings.presence_grace)
+    verbs = PresenceService(fanout, rules=rules, wall=time.time, monotonic=time.monotonic)
+    prefix, lease = settings.redis_prefix, settings.presence_lease
+    verbs.attach(
+        Presence(
+            redis, prefix=prefix, node=process, lease=lease, announce=bus.publish, changed=verbs.changed
+        ),
+        Elsewhere(
+            redis,
+            prefix=prefix,
+            process=process,
+            lease=lease,
+            follow=bus.follow,
+            unfollow=bus.unfollow,
+            changed=verbs.changed,
+        ),
+    )
+    return verbs
+
+
+def tokens(
+    settings: Settings,
+    *,
+    tickets: Tickets,
+    keys: ApiKeys,
+    log: EventLog,
+    require_valid: Callable[[Principal], None],
+) -> Tokens:
+    """The judge of credentials."""
+    return Tokens(
+        KeySource(secret=settings.secret, algorithms=settings.jwt_algorithms, jwks=settings.jwt_jwks),
+        secret=settings.secret,
+        algorithms=settings.jwt_algorithms,
+        audience=settings.jwt_audience,
+        issuer=settings.jwt_issuer,
+        tickets=tickets,
+        api_keys=keys,
+        log=log,
+        require_valid=require_valid,
+        create_tenants=settings.creates_tenants,
+    )
+
+
+def patience(settings: Settings) -> Patience:
+    """How deliveries are tried."""
+    return Patience(
+        lease=settings.delivery_lease,
+        attempts=settings.delivery_attempts,
+        backoff=settings.delivery_backoff,
+        backoff_max=settings.delivery_backoff_max,
+    )
+
+
+def keep(settings: Settings) -> Keep:
+    """How long what is stored stays."""
+    return Keep(
+        events=timedelta(days=settings.retention_days),
+        keys=timedelta(hours=settings.idempotency_hours),
+        audit=timedelta(days=settings.audit_days),
     )
 
 

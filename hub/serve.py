@@ -86,14 +86,12 @@ async def serve(settings: Settings, *, share_port: bool) -> None:
         await site.start()
         gc.collect()
         gc.freeze()  # what exists now stays: the collector need not look at it again
-        log.info("listening", action="hub.listening", host=settings.host, port=settings.port)
+        loop = type(asyncio.get_running_loop()).__module__
+        log.info("listening", action="hub.listening", host=settings.host, port=settings.port, loop=loop)
         await stop.wait()
         log.info("draining", action="hub.draining")
         await site.stop()
-        try:
-            await hub.drain()
-        except TimeoutError:
-            log.warning("some connections did not take the time they had", action="hub.drain_late")
+        await hub.drain()
     finally:
         await runner.cleanup()
         await hub.close()

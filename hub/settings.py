@@ -159,7 +159,22 @@ class Settings(BaseSettings):
     poll_seconds: float = setting(2.0, "seconds between looks for events the bus has lost", gt=0)
     hole_ms: int = setting(50, "milliseconds to wait for a straggler before reading SQL", ge=0)
     retention_days: float = setting(30.0, "days an event stays in the log and the inbox", gt=0)
+    revocation_days: float = setting(
+        30.0, "days a revocation is remembered, at least JWT_EXPIRES_IN; tokens must not live longer", gt=0
+    )
+    audit_days: float = setting(365.0, "days that what admins did is kept", gt=0)
     idempotency_hours: float = setting(24.0, "hours an Idempotency-Key is remembered", gt=0)
+
+    # -- presence ------------------------------------------------------------------------------------
+    presence_lease: float = setting(
+        10.0, "seconds after which a process that says nothing counts as gone, with its connections", ge=1
+    )
+    presence_grace: float = setting(
+        5.0, "seconds a user may be away before `presence:leave`, so that a reconnect shows nothing", ge=0
+    )
+    presence_roles: Annotated[list[str], NoDecode] = setting(
+        ["ADMIN"], "roles that may see who is online, not only how many; `*`: everyone may"
+    )
 
     # -- deliveries ----------------------------------------------------------------------------------
     email_provider: Literal["sandbox", "smtp"] | None = setting(
@@ -180,9 +195,9 @@ class Settings(BaseSettings):
     delivery_backoff: float = setting(10.0, "seconds before the second attempt; doubles, with jitter", gt=0)
     delivery_backoff_max: float = setting(3600.0, "longest wait between attempts, in seconds", gt=0)
     sweep_seconds: float = setting(5.0, "seconds between looks for deliveries that are due", gt=0)
-    worker_concurrency: int = setting(16, "deliveries one worker process sends at once", ge=1)
+    worker_concurrency: int = setting(32, "deliveries one worker process sends at once", ge=1)
 
-    @field_validator("jwt_algorithms", "cors_origin", "trusted_proxies", mode="before")
+    @field_validator("jwt_algorithms", "cors_origin", "trusted_proxies", "presence_roles", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (

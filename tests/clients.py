@@ -12,6 +12,7 @@ import asyncio
 import itertools
 import json
 import random
+import socket
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -60,6 +61,7 @@ class Watcher:
         self._cursor: str | None = None
         self._offset = 0
         self._cut: asyncio.Task[None] | None = None
+        self._wire: Any = None  # the present connection's socket
 
     async def run(self, http: aiohttp.ClientSession) -> None:
         """Stays connected until it is cancelled."""
@@ -77,17 +79,21 @@ class Watcher:
                     raise error
                 await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))
 
-    def hop(self) -> None:
-        """Drops the connection where it stands, as a lost network does; comes back to the next address."""
-        if self._cut is not None:
-            self.live.clear()
+    def hop(self, *, politely: bool) -> None:
+        """Leaves, with a closing handshake or in the middle of a word; comes back to the next address."""
+        self.live.clear()
+        if politely and self._cut is not None:
             self._cut.cancel()
+        elif self._wire is not None:
+            with suppress(OSError):  # it has gone by itself
+                self._wire.shutdown(socket.SHUT_RDWR)
 
     # -- the wires -----------------------------------------------------------------------------------
     async def _socket(self, http: aiohttp.ClientSession, address: str) -> None:
         url = f"{address}/socket.io/?EIO=4&transport=websocket"
-        async with asyncio.timeout(CONNECT_SECONDS) as connecting, http.ws_connect(url) as socket:
-            async for message in socket:
+        async with asyncio.timeout(CONNECT_SECONDS) as connecting, http.ws_connect(url) as ws:
+            self._wire = ws.get_extra_info("socket")
+            async for message in ws:
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     raise Broken(f"a frame of type {message.type!r}")
                 text = message.data
@@ -97,11 +103,11 @@ class Watcher:
                     if self.live.is_set():
                         connecting.reschedule(None)
                 elif text[0] == "2":
-                    await socket.send_str("3")
+                    await ws.send_str("3")
                 elif text[0] == "0":
                     auth = {"token": self._token, "events": self._mode, "cursor": self._cursor}
                     namespace = "" if self._namespace == "/" else f"{self._namespace},"
-                    await socket.send_str(f"40{namespace}{json.dumps(auth)}")
+                    await ws.send_str(f"40{namespace}{json.dumps(auth)}")
                 elif text[0] not in "16":
                     raise Broken(f"an Engine.IO packet {text[:40]!r}")
 
@@ -124,9 +130,10 @@ class Watcher:
         url, query = f"{address}/ws/notifications", {"cursor": self._cursor} if self._cursor else {}
         async with (
             asyncio.timeout(CONNECT_SECONDS) as connecting,
-            http.ws_connect(url, params=query, headers=self._bearer()) as socket,
+            http.ws_connect(url, params=query, headers=self._bearer()) as ws,
         ):
-            async for message in socket:
+            self._wire = ws.get_extra_info("socket")
+            async for message in ws:
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     raise Broken(f"a frame of type {message.type!r}")
                 self._inspect(message.data)
@@ -148,6 +155,9 @@ class Watcher:
                 raise aiohttp.ClientError(f"HTTP {answer.status}")
             if answer.status != 200:
                 raise Broken(f"HTTP {answer.status}: {await answer.text()}")
+            assert answer.connection is not None
+            assert answer.connection.transport is not None
+            self._wire = answer.connection.transport.get_extra_info("socket")
             fields: dict[str, str] = {}
             async for line in answer.content:
                 text = line.decode().rstrip("\n")

@@ -18,18 +18,19 @@ import pytest_asyncio
 from sqlalchemy import select
 from ulid import ULID
 
-from hub.domain.delivery import Delivery, DeliveryUpdate, Planned, Status
+from hub.domain.delivery import Delivery, DeliveryUpdate, Planned, Status, Step
 from hub.domain.events import Event
 from hub.domain.message import Message
 from hub.providers.receipt import Outcome, Provider, Receipt
 from hub.services.deliver import Deliver, Patience
 from hub.services.render import TEMPLATES, Render
 from hub.store.backlog import Backlog
-from hub.store.deliveries import Deliveries, Step, delivery_of
+from hub.store.deliveries import Deliveries
 from hub.store.engine import Database
 from hub.store.events import Append, EventLog
 from hub.store.expansions import Expansions
 from hub.store.people import People
+from hub.store.steps import delivery_of
 from hub.store.tables import deliveries
 
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -61,6 +62,24 @@ class Scripted:
 
     async def close(self) -> None:
         pass
+
+
+class Queue:
+    """Stands where the broker stands: what it was told, and how full it says it is."""
+
+    def __init__(self) -> None:
+        self.handed: list[tuple[str, str]] = []
+        self.depth: int | None = 0
+
+    def hand_out(self, deliveries: Any) -> None:
+        self.handed += deliveries
+
+    async def waiting(self, _channel: str) -> int | None:
+        return self.depth
+
+    def take(self) -> list[str]:
+        ids, self.handed = [id for id, _ in self.handed], []
+        return ids
 
 
 class World:

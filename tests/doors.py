@@ -28,6 +28,7 @@ from hub.domain.errors import (
     TokenRevoked,
 )
 from hub.domain.message import Message
+from hub.services.inbox import Marked
 from hub.services.wire import dumps, loads
 from hub.web.context import WebOptions
 from hub.web.routes import ROUTES
@@ -81,6 +82,7 @@ class Behind:
     def __init__(self, options: WebOptions) -> None:
         self.options = options
         self.tokens = self.ingest = self.inbox = self.people = self.deliveries = self.outbox = self
+        self.presence = self
         self.sessions = None
         self.stored: list[Any] = []
         self.asked: list[Any] = []
@@ -170,6 +172,32 @@ class Behind:
     async def mark_all_read(self, who: Principal, *, by: str | None = None) -> dict[str, Any]:
         self.stored.append(who)
         return {"updated": 3, "readAt": "2026-11-20T10:00:00.000Z", "unreadCount": 0}
+
+    async def mark_unread(self, who: Principal, ids: list[str], *, by: str | None = None) -> Marked:
+        return self._mark("unread", ids)
+
+    async def mark_seen(self, who: Principal, ids: list[str], *, by: str | None = None) -> Marked:
+        return self._mark("seen", ids)
+
+    async def archive(self, who: Principal, ids: list[str], *, by: str | None = None) -> Marked:
+        return self._mark("archive", ids)
+
+    async def unarchive(self, who: Principal, ids: list[str], *, by: str | None = None) -> Marked:
+        return self._mark("unarchive", ids)
+
+    def _mark(self, what: str, ids: list[str]) -> Marked:
+        self.stored += [(what, self._known(id)) for id in ids]
+        return Marked([{"id": id} for id in ids], 2, "2026-11-20T10:00:00.000Z")
+
+    async def remove(self, who: Principal, id: str) -> int:
+        self.stored.append(("remove", self._known(id)))
+        return 2
+
+    async def stats(self, who: Principal) -> dict[str, Any]:
+        return {"total": self.shown.total}
+
+    async def timeline(self, who: Principal, id: str) -> list[dict[str, Any]]:
+        return [{"deliveryId": self._known(id)}]
 
     # -- people --------------------------------------------------------------------------------------
     async def put(self, tenant: str, contact: Contact) -> dict[str, Any]:

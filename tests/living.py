@@ -18,6 +18,7 @@ import jwt
 import pytest_asyncio
 import socketio
 from aiohttp import web
+from yarl import URL
 
 from hub.app import Hub, build
 from hub.cluster.embedded import free_port
@@ -78,6 +79,12 @@ class Living:
         headers = {"Authorization": f"Bearer {token}"}
         async with self.http.request(method, path, headers=headers, **options) as answer:
             return answer.status, await answer.json(content_type=None)
+
+
+def next_page(answer: aiohttp.ClientResponse) -> str | None:
+    """The path that `Link: rel=next` names."""
+    link = answer.links.get("next")
+    return str(URL(str(link["url"])).relative()) if link else None
 
 
 class Heard(NamedTuple):

@@ -129,7 +129,7 @@ class Floor:
         self.links.append(link)
         self.streamed.append(conn)
         self.fanout.join(conn, EVERYONE)
-        return Taken()
+        return Taken(200)
 
     def _closed(self, conn: Connection) -> None:
         self.log.append("closed")

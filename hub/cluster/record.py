@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-KINDS = frozenset({"event", "signal", "control"})
+KINDS = frozenset({"event", "signal", "control", "presence"})
 MAC_LENGTH = 64
 MAX_OFFSET = 10**18
 
@@ -28,7 +28,8 @@ class RecordForged(RecordRefused):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`kind` is "event" (somebody's event), "signal" (a volatile hint) or "control" (an order to processes).
+    """`kind` is "event" (somebody's event), "signal" (a volatile hint), "presence" (who came and went on a
+    process) or "control" (an order to processes).
 
     `offset` is the event's place in its tenant's log of `epoch`, 0 for everything that is in no log.
     `meta` holds what the receiver needs to route the body and must be JSON-able; `body` is JSON, encoded.

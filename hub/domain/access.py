@@ -90,6 +90,17 @@ class ApiKey:
 SCOPES = ("notify", "admin", "read")
 
 
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """Who may administer: a person or a key, of one tenant or (None) of the whole platform.
+
+    `name` is what the audit says: `user:1` or `key:01J...`.
+    """
+
+    tenant: str | None
+    name: str
+
+
 def automatic_rooms(who: Principal) -> tuple[Room, ...]:
     """The rooms a connection is put into and cannot leave."""
     rooms = [Room(who.tenant, "user", who.user)]

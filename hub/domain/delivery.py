@@ -10,6 +10,8 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime
 
+from hub.domain.events import Event
+
 
 class Status(enum.StrEnum):
     PLANNED = "planned"  # stored; will be handed to the queue at due_at
@@ -117,3 +119,63 @@ class DeliveryUpdate:
     provider: str | None
     at: datetime
     maybe_duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A delivery that is ours until the lease ends, and what is needed to send it.
+
+    `fence` is raised by every claim, `attempts` counts the calls made before this one; `past_fence` and
+    `past_attempts` are what of them came before an operator's last retry. `event` None: retention has
+    removed it.
+    """
+
+    id: str
+    tenant: str
+    user: str
+    channel: str
+    address: str | None
+    fence: int
+    attempts: int
+    maybe_duplicate: bool
+    event: Event | None
+    locale: str | None
+    timezone: str | None
+    past_attempts: int = 0
+    past_fence: int = 0
+
+    @property
+    def tries(self) -> int:
+        """The calls that patience counts."""
+        return self.attempts - self.past_attempts
+
+    @property
+    def lost(self) -> int:
+        """The claims that ended without a call, this one included while it is not called."""
+        return self.fence - self.past_fence - self.tries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """How a call of a provider ended. `outcome`: sent, temporary or permanent."""
+
+    number: int
+    outcome: str
+    duration_ms: float
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Where a claimed delivery goes next. `due_at` is for states that are not over.
+
+    `maybe_duplicate` is only ever added to a delivery, never taken away.
+    """
+
+    status: Status
+    due_at: datetime | None = None
+    reason: str | None = None
+    error: str | None = None
+    provider_id: str | None = None
+    maybe_duplicate: bool = False
+    call: Call | None = None

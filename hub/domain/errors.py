@@ -12,7 +12,8 @@ know how it is shown: the doors turn it into a problem+json body, an `error` eve
     │   └── TokenMissing, TokenInvalid, TokenExpired, TokenRevoked
     ├── Forbidden           403  somebody, but not this
     │   └── RoomForbidden, ScopeMissing, TenantForbidden, OriginForbidden
-    ├── Missing             404  TenantUnknown, PersonUnknown, NotificationUnknown, DeliveryUnknown
+    ├── Missing             404  TenantUnknown, PersonUnknown, NotificationUnknown, DeliveryUnknown,
+    │                            ConnectionUnknown, KeyUnknown
     ├── Conflict            409  IdempotencyConflict (422), StateConflict
     ├── RateLimited         429  TooManyConnections
     └── Unavailable         503  StoreUnavailable, Draining
@@ -142,6 +143,14 @@ class NotificationUnknown(Missing):
 
 class DeliveryUnknown(Missing):
     code, title = "delivery_unknown", "Unknown delivery"
+
+
+class ConnectionUnknown(Missing):
+    code, title = "connection_unknown", "Unknown connection"
+
+
+class KeyUnknown(Missing):
+    code, title = "key_unknown", "Unknown API key"
 
 
 class Conflict(Refusal):

@@ -113,7 +113,7 @@ class Smtp:
             raise
         line.mails += 1
         line.idle_since = time.monotonic()
-        if line.mails < MAILS_PER_CONNECTION and line.client.is_connected:
+        if line.mails < MAILS_PER_CONNECTION:
             self._idle.append(line)
         else:
             line.client.close()

@@ -172,14 +172,12 @@ class Connection:
 
     async def drained(self) -> bool:
         """Wait until the peer has taken most of what was sent. False: the connection is over."""
-        while not self.closed:
+        if not self.closed:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self.link.when_free(partial(_wake, waiter))
             await waiter
             await asyncio.sleep(0)  # others want to be served as well
-            if not self.link.crowded:
-                return not self.closed
-        return False
+        return not self.closed
 
     # -- the end -------------------------------------------------------------------------------------
     def close(self, code: str, reason: str, *, reconnect: bool) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 
 import redis.asyncio as aioredis
 import structlog
@@ -36,7 +37,9 @@ class Emitters:
         self.subscribed = asyncio.Event()
 
     def open(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        """Begin to listen; a second time does nothing."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
 
     async def close(self) -> None:
         if self._task is not None:

@@ -13,6 +13,8 @@ from typing import NamedTuple, Self
 
 import orjson
 
+from hub.realtime.wsframes import Op, frame
+
 GENERIC = "notification:new"
 
 
@@ -34,12 +36,7 @@ class Profile(NamedTuple):
 
 def text_frame(payload: bytes) -> bytes:
     """One whole, unmasked WebSocket text message (RFC 6455, section 5.2)."""
-    size = len(payload)
-    if size < 126:
-        return bytes((0x81, size)) + payload
-    if size < 65536:
-        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
-    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+    return frame(Op.TEXT, payload)
 
 
 def chunk(data: bytes) -> bytes:

@@ -61,7 +61,7 @@ class RoomManager(socketio.AsyncRedisManager):  # type: ignore[misc]  # socketio
         self._emitters = Emitters(url, channel, self._receive) if url else None
 
     def initialize(self) -> None:
-        """Called by the server before its first client."""
+        """Listen to other programs. Called when the doors open, and by the server before its first client."""
         if self._emitters is not None:
             self._emitters.open()
 

@@ -53,9 +53,6 @@ class Gone:
     def get_write_buffer_size(self) -> int:
         return 0
 
-    def is_closing(self) -> bool:
-        return True
-
     def close(self) -> None:
         pass
 
@@ -180,7 +177,10 @@ class Outflow(asyncio.Protocol):
         transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
         transport.resume_reading()  # or the peer's end would not be noticed
         set_user_timeout(transport)
-        transport.write(head)
+        if self.direct:
+            self.push(head)  # one write with what follows at once
+        else:
+            transport.write(head)
 
     # -- writing -------------------------------------------------------------------------------------
     def push(self, data: bytes) -> None:

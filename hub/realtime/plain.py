@@ -23,7 +23,7 @@ from hub.realtime.pulse import Pulse
 from hub.realtime.serial import Serial
 from hub.realtime.takeover import take_over
 from hub.realtime.websocket import CLOSE_TIMEOUT, POLICY, RESTART, WebSocket, accept_key
-from hub.realtime.wsframes import Op, frame
+from hub.realtime.wsframes import Op, Parsers, frame
 
 log = structlog.get_logger(__name__)
 PING = frame(Op.PING, b"")
@@ -44,7 +44,7 @@ class PlainSocket(WebSocket):
         on_text: Callable[[str], Awaitable[None]],
         on_close: Callable[[], Awaitable[None]],
     ) -> None:
-        super().__init__(sockets.tick, transport, sockets.max_message, sockets.departures)
+        super().__init__(sockets.tick, transport, sockets.parsers, sockets.departures)
         self.sockets = sockets
         self._on_text = on_text
         self._on_close = on_close
@@ -116,7 +116,7 @@ class PlainSockets:
         max_inbox: int = 100,
     ) -> None:
         self.tick = tick
-        self.max_message = max_message
+        self.parsers = Parsers(max_message)
         self.links: set[PlainSocket] = set()
         self.departures = Departures()  # closing handshakes under way
         self.serial: Serial[PlainSocket] = Serial(

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from typing import Generic, Protocol, TypeVar
 
 
@@ -89,6 +90,7 @@ class Pulse(Generic[B]):
         self.heartbeat: Heartbeat[B] = Heartbeat(interval, timeout)
         self._ping = ping
         self._dead = dead
+        self._context = Context()  # not that of the request which happens to set the timer
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 
@@ -118,7 +120,7 @@ class Pulse(Generic[B]):
         if due is not None:
             self._due = due
             delay = max(due - time.monotonic(), 0.001)
-            self._timer = asyncio.get_running_loop().call_later(delay, self._beat)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._beat, context=self._context)
 
     def _beat(self) -> None:
         self._timer = None

@@ -18,6 +18,7 @@ import structlog
 from socketio import packet as sio
 
 from hub.realtime.connection import Connection
+from hub.realtime.deadlines import Deadlines
 from hub.realtime.engineio.server import EngineServer
 from hub.realtime.engineio.session import Reason, Session
 from hub.realtime.errors import ProtocolError
@@ -63,8 +64,8 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # socketio has 
         max_attachments: int = 0,
         **engine: Any,
     ) -> None:
-        quiet = logging.getLogger("hub.realtime.socketio")  # it names rooms and events at info
-        quiet.setLevel(logging.WARNING)
+        quiet = logging.getLogger("hub.realtime.socketio")
+        quiet.setLevel(logging.ERROR)  # below that it has a line for whatever a client sends
         super().__init__(
             client_manager=manager or RoomManager(fanout),
             serializer=type("Packet", (StrictPacket,), {"max_attachments": max_attachments}),
@@ -76,8 +77,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # socketio has 
         )
         self.fanout = fanout
         self._authenticate = authenticate
-        self._connect_timeout = connect_timeout
-        self._unconnected: dict[str, asyncio.TimerHandle] = {}
+        self._unconnected = Deadlines(connect_timeout, self._give_up)  # of transports without a namespace
         self._ending: set[asyncio.Task[Any]] = set()
         self._end = self._end_connection  # one bound method for all connections
 
@@ -91,25 +91,17 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # socketio has 
 
     async def shutdown(self) -> None:
         """End every session so that its client comes back; returns when their handlers have run."""
-        for timer in self._unconnected.values():
-            timer.cancel()
+        self._unconnected.close()
         await super().shutdown()
         await self.manager.close()
 
     # -- transports without a namespace --------------------------------------------------------------
     def _watch(self, eio_sid: str) -> None:
-        if eio_sid in self.environ and eio_sid not in self._unconnected and not self.manager.carried(eio_sid):
-            self._unconnected[eio_sid] = asyncio.get_running_loop().call_later(
-                self._connect_timeout, self._give_up, eio_sid
-            )
+        if eio_sid in self.environ and not self.manager.carried(eio_sid):
+            self._unconnected.add(eio_sid)
 
     def _give_up(self, eio_sid: str) -> None:
-        if self._unconnected.pop(eio_sid, None) is not None:
-            self._later(self.eio.disconnect(eio_sid))
-
-    def _settle(self, eio_sid: str) -> None:
-        if (timer := self._unconnected.pop(eio_sid, None)) is not None:
-            timer.cancel()
+        self._later(self.eio.disconnect(eio_sid))
 
     def _later(self, coroutine: Any) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -125,7 +117,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # socketio has 
         for conn in self.manager.carried(eio_sid):
             await self._leave(conn, reason)
         self.environ.pop(eio_sid, None)
-        self._settle(eio_sid)
+        self._unconnected.discard(eio_sid)
         self._binary_packet.pop(eio_sid, None)
 
     async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
@@ -191,7 +183,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # socketio has 
         return None
 
     def _admit(self, session: Session, namespace: str, admission: Admission) -> Connection:
-        self._settle(session.sid)
+        self._unconnected.discard(session.sid)
         sid = admission.sid
         conn = Connection(
             sid if sid is not None and sid not in self.manager.clients else self.eio.generate_id(),
@@ -239,7 +231,6 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # socketio has 
             return
         assert isinstance(conn.link, Session)
         eio_sid = conn.link.sid
-        conn.let_go()
         await self._send_packet(eio_sid, self.packet_class(sio.DISCONNECT, namespace=conn.profile.namespace))
         await self._leave(conn, self.reason.SERVER_DISCONNECT)
         if not self.manager.carried(eio_sid):

@@ -129,7 +129,7 @@ class Streams:
         on_close: Callable[[], None],
         compress: bool = False,
     ) -> StreamLink:
-        """Answer `request` with a stream; the handler then returns `Taken()` without awaiting anything.
+        """Answer `request` with a stream; the handler then returns `Taken(200)` without awaiting anything.
 
         `on_close` is called once, when the connection is gone. Raises ConnectionResetError when it is gone
         already.

@@ -13,10 +13,10 @@ from aiohttp import web
 
 
 class Taken(web.StreamResponse):
-    """What aiohttp gets to see of a connection that is ours now: nothing."""
+    """What aiohttp gets to see of a connection that is ours now: a status for its access log."""
 
-    def __init__(self) -> None:
-        super().__init__(status=101)
+    def __init__(self, status: int = 101) -> None:
+        super().__init__(status=status)
 
     async def prepare(self, request: web.BaseRequest) -> None:
         return None

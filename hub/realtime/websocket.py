@@ -18,7 +18,7 @@ from aiohttp import web
 from hub.realtime.departures import Departures
 from hub.realtime.errors import ProtocolError, TooLarge
 from hub.realtime.outflow import Outflow, Tick
-from hub.realtime.wsframes import FrameParser, Op, frame
+from hub.realtime.wsframes import FrameParser, Op, Parsers, frame
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 MAX_REASON = 123  # bytes of a close frame's text (section 5.5)
@@ -53,15 +53,17 @@ def accept_key(request: web.Request) -> bytes:
 class WebSocket(Outflow):
     """The reading half. `departures`: those whose closing handshake is under way."""
 
-    __slots__ = ("_timer", "closing", "departures", "parser")
+    __slots__ = ("_deaf", "_parser", "_timer", "closing", "departures", "parsers")
 
     def __init__(
-        self, tick: Tick, transport: asyncio.Transport, max_message: int, departures: Departures
+        self, tick: Tick, transport: asyncio.Transport, parsers: Parsers, departures: Departures
     ) -> None:
         super().__init__(tick, transport)
-        self.parser = FrameParser(max_message)
+        self.parsers = parsers
         self.departures = departures
         self.closing = False
+        self._parser: FrameParser | None = None  # while part of a message has arrived
+        self._deaf = False  # what comes now is not looked at any more
         self._timer: asyncio.TimerHandle | None = None
 
     def accept(self, key: bytes) -> None:
@@ -130,23 +132,38 @@ class WebSocket(Outflow):
 
     # -- asyncio.Protocol ----------------------------------------------------------------------------
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        parser = self._parser or self.parsers.take()
         try:
-            for op, payload in self.parser.feed(data):
-                if op is Op.CLOSE:
-                    self._peer_closed()
+            for op, payload in parser.feed(data):
+                self._take(op, payload)
+                if self._deaf:
                     return
-                if self.closing:
-                    continue
-                if op is Op.PING and isinstance(payload, bytes):
-                    self.push(frame(Op.PONG, payload))
-                elif op is Op.PONG:
-                    self.on_pong()
-                else:
-                    self.on_message(payload)
         except ProtocolError as error:
+            self._deaf = True
             if self.open:
                 self.end(TOO_BIG if isinstance(error, TooLarge) else BROKEN)
                 self.on_broken(error)
+            return
+        if parser.idle:
+            self._parser = None
+            self.parsers.give(parser)
+        else:
+            self._parser = parser
+
+    def _take(self, op: Op, payload: str | bytes) -> None:
+        if op is Op.CLOSE:
+            self._deaf = True
+            self._peer_closed()
+        elif self.closing:
+            pass  # only the peer's close frame is awaited
+        elif op is Op.PING and isinstance(payload, bytes):
+            self.push(frame(Op.PONG, payload))
+        elif op is Op.PONG:
+            self.on_pong()
+        else:
+            self.on_message(payload)
 
     def _peer_closed(self) -> None:
         """Answer with a close frame, unless ours was first, and hang up (RFC 6455, section 5.5.1)."""

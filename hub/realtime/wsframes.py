@@ -2,6 +2,8 @@
 
 The parser yields complete messages and control frames and raises `ProtocolError` at the first byte that
 RFC 6455 forbids. What the library would send by itself is dropped: the connection writes its own frames.
+A parser weighs more than the rest of an idle connection and knows nothing between two messages, so
+connections borrow one from `Parsers` while a message arrives.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from websockets.protocol import Side
 from websockets.protocol import State as WebSocketState
 
 from hub.realtime.errors import ProtocolError, TooLarge
+
+MAX_FREE = 64  # parsers kept for the next message
 
 
 class Op(enum.IntEnum):
@@ -40,20 +44,28 @@ def frame(op: Op, payload: bytes) -> bytes:
 class FrameParser:
     """The receiving half of a WebSocket after its handshake. `limit`: the largest message in bytes."""
 
-    __slots__ = ("_conn", "_op", "_parts")
+    __slots__ = ("_conn", "_op", "_owed", "_parts")
 
     def __init__(self, limit: int) -> None:
         self._conn = WebSocketProtocol(Side.SERVER, state=WebSocketState.OPEN, max_size=limit)
         self._op = Op.TEXT
         self._parts: list[bytes] | None = None  # of a fragmented message
+        self._owed = 0  # bytes that came in and have not come out as a frame
+
+    @property
+    def idle(self) -> bool:
+        """Whether it stands between two messages, with nothing of the next."""
+        return self._owed == 0 and self._parts is None
 
     def feed(self, data: bytes) -> Iterator[tuple[Op, str | bytes]]:
         """Raises `TooLarge` or `ProtocolError`, after what was good has been given out."""
         conn = self._conn
         conn.receive_data(data)
+        self._owed += len(data)
         for event in conn.events_received():
             item = cast(Frame, event)  # after the handshake there is nothing else
             op, body = int(item.opcode), bytes(item.data)
+            self._owed -= _masked_size(len(body))
             if op in (Op.PING, Op.PONG, Op.CLOSE):
                 yield Op(op), body
                 continue
@@ -70,6 +82,29 @@ class FrameParser:
         if conn.parser_exc is not None:
             kind = TooLarge if isinstance(conn.parser_exc, PayloadTooBig) else ProtocolError
             raise kind(str(conn.parser_exc))
+
+
+class Parsers:
+    """Parsers for messages of at most `limit` bytes, lent out."""
+
+    __slots__ = ("_free", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._free: list[FrameParser] = []
+
+    def take(self) -> FrameParser:
+        return self._free.pop() if self._free else FrameParser(self.limit)
+
+    def give(self, parser: FrameParser) -> None:
+        """Take back a parser that is idle."""
+        if len(self._free) < MAX_FREE:
+            self._free.append(parser)
+
+
+def _masked_size(size: int) -> int:
+    """How long a client's frame of that payload is on the wire."""
+    return size + (6 if size < 126 else 8 if size < 65536 else 14)
 
 
 def _text(body: bytes) -> str:

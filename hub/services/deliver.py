@@ -10,6 +10,7 @@ and never waits for a due time.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +18,17 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from hub.domain.delivery import DeliveryUpdate, Status
+from hub.domain.delivery import Call, Claim, DeliveryUpdate, Status, Step
 from hub.domain.errors import StoreUnavailable
 from hub.domain.message import Message
 from hub.domain.routing import NO_ADDRESS, NOT_CONFIGURED
 from hub.domain.timing import retry_in
 from hub.providers.receipt import Outcome, Permanent, Provider, Receipt, Temporary
 from hub.services.render import Render, TemplateFailed
-from hub.store.deliveries import Call, Claim, Deliveries, Step
+from hub.store.deliveries import Deliveries
 
 EXPIRED = "expired"
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 # Claims that ended without a call: something in this delivery kills its workers.
 MOST_LOST_CLAIMS = 10
 MAX_ERROR = 500
@@ -89,7 +91,7 @@ class Deliver:
         started = time.perf_counter()
         outcome = await _call(provider, prepared)
         took = 1000 * (time.perf_counter() - started)
-        return await self._advance(claim, self._judge(outcome, number, took), lease_ends)
+        return await self._advance(claim, self._judge(claim, outcome, number, took), lease_ends)
 
     # -- before the call -----------------------------------------------------------------------------
     def _prepare(self, claim: Claim, now: datetime) -> Message | Step:
@@ -103,14 +105,14 @@ class Deliver:
             return Step(status=Status.SKIPPED, reason=NOT_CONFIGURED)
         if not claim.address:
             return Step(status=Status.SKIPPED, reason=NO_ADDRESS)
-        if claim.attempts >= self._patience.attempts:  # the worker died in the last one
-            return Step(status=Status.DEAD, error=f"given up after {claim.attempts} attempts")
-        if claim.fence - claim.attempts > MOST_LOST_CLAIMS:
+        if claim.tries >= self._patience.attempts:  # the worker died in the last one
+            return Step(status=Status.DEAD, error=f"given up after {claim.tries} attempts")
+        if claim.lost > MOST_LOST_CLAIMS:
             return Step(status=Status.DEAD, error=f"{MOST_LOST_CLAIMS} workers died with it before the call")
         try:
             words = self._render.mail(event, locale=claim.locale, timezone=claim.timezone)
         except TemplateFailed as fault:
-            return Step(status=Status.DEAD, error=f"template: {fault}"[:MAX_ERROR])
+            return Step(status=Status.DEAD, error=printable(f"template: {fault}"))
         return Message(
             id=claim.id,
             tenant=claim.tenant,
@@ -124,21 +126,24 @@ class Deliver:
         )
 
     # -- after the call ------------------------------------------------------------------------------
-    def _judge(self, outcome: Outcome, number: int, took: float) -> Step:
+    def _judge(self, claim: Claim, outcome: Outcome, number: int, took: float) -> Step:
         match outcome:
             case Receipt(provider_id):
                 call = Call(number=number, outcome="sent", duration_ms=took)
-                return Step(status=Status.SENT, provider_id=provider_id, call=call)
+                return Step(status=Status.SENT, provider_id=printable(provider_id or ""), call=call)
             case Permanent(reason):
-                call = Call(number=number, outcome="permanent", duration_ms=took, detail=reason)
-                return Step(status=Status.DEAD, error=reason[:MAX_ERROR], call=call)
+                error = printable(reason)
+                call = Call(number=number, outcome="permanent", duration_ms=took, detail=error)
+                return Step(status=Status.DEAD, error=error, call=call)
             case Temporary(reason, retry_after, unsure):
-                call = Call(number=number, outcome="temporary", duration_ms=took, detail=reason)
-                if number >= self._patience.attempts:
-                    error = f"given up after {number} attempts: {reason}"[:MAX_ERROR]
+                error = printable(reason)
+                call = Call(number=number, outcome="temporary", duration_ms=took, detail=error)
+                tries = number - claim.past_attempts
+                if tries >= self._patience.attempts:
+                    error = printable(f"given up after {tries} attempts: {reason}")
                     return Step(status=Status.DEAD, error=error, maybe_duplicate=unsure, call=call)
                 wait = retry_in(
-                    number,
+                    tries,
                     retry_after=retry_after,
                     first=self._patience.backoff,
                     longest=self._patience.backoff_max,
@@ -147,7 +152,7 @@ class Deliver:
                 return Step(
                     status=Status.FAILED,
                     due_at=self._clock() + timedelta(seconds=wait),
-                    error=reason[:MAX_ERROR],
+                    error=error,
                     maybe_duplicate=unsure,
                     call=call,
                 )
@@ -176,6 +181,11 @@ class Deliver:
         )
         self._announce([moved.update])
         return step.status
+
+
+def printable(text: str) -> str:
+    """What others have said, as every database stores it: one line of at most MAX_ERROR characters."""
+    return _UNPRINTABLE.sub(" ", text).strip()[:MAX_ERROR]
 
 
 async def _call(provider: Provider, message: Message) -> Outcome:

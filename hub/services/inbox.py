@@ -1,4 +1,4 @@
-"""The notification centre of one person: pages, counts, read marks, and telling the other screens.
+"""The notification centre of one person: pages, counts, marks, and telling the other screens.
 
 An inbox is the notifications of the rooms a person is in, minus what the person put away. Every change
 is told to the person's other connections at once. This file does not know HTTP or Socket.IO; a
@@ -7,18 +7,21 @@ connection that already knows of a change is named by its id.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from hub.domain.access import Principal, automatic_rooms
+from hub.domain.delivery import shown
 from hub.domain.errors import CursorInvalid, NotificationUnknown
 from hub.domain.events import Cursor
 from hub.services.publish import Publish
-from hub.services.wire import Marks, envelope, iso
+from hub.services.timeline import timeline
+from hub.services.wire import Marks, envelope, iso, moment
 from hub.store.events import EventLog
-from hub.store.inbox import Inbox, Item
+from hub.store.inbox import Changed, Inbox, Item
+from hub.store.trail import Trail
 
 
 class DeliveryStates(Protocol):
@@ -37,6 +40,22 @@ class Page:
     unread: int
 
 
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What a change of marks led to: the envelopes as they are now, when that was, how many are unread."""
+
+    items: list[dict[str, Any]]
+    unread: int
+    at: str
+
+    @property
+    def ids(self) -> list[str]:
+        return [item["id"] for item in self.items]
+
+
+Change = Callable[..., Awaitable[Changed]]
+
+
 def rooms_of(who: Principal) -> list[str]:
     return [str(room) for room in automatic_rooms(who)]
 
@@ -47,6 +66,7 @@ class InboxService:
         inbox: Inbox,
         log: EventLog,
         deliveries: DeliveryStates,
+        trail: Trail,
         publish: Publish,
         *,
         clock: Callable[[], datetime],
@@ -54,6 +74,7 @@ class InboxService:
         self._inbox = inbox
         self._log = log
         self._deliveries = deliveries
+        self._trail = trail
         self._publish = publish
         self._clock = clock
 
@@ -85,21 +106,57 @@ class InboxService:
             raise NotificationUnknown("no such notification in this inbox")
         return (await self._show(who, [item]))[0]
 
-    async def unread_count(self, who: Principal) -> int:
-        return await self._inbox.unread(who.tenant, who.user, rooms_of(who), now=self._clock())
+    async def unread_count(self, who: Principal, *, upto: int | None = None) -> int:
+        """`upto`: as it is at this place in the log; what comes later does not count."""
+        return await self._inbox.unread(who.tenant, who.user, rooms_of(who), now=self._clock(), upto=upto)
 
+    async def stats(self, who: Principal) -> dict[str, Any]:
+        """What the caller has, archived items aside: `{total, unread, byType, byChannel}`."""
+        types = await self._inbox.by_type(who.tenant, who.user, rooms_of(who), now=self._clock())
+        outside = await self._trail.counts(who.tenant, who.user)
+        total = sum(counts.total for counts in types.values())
+        unread = sum(counts.unread for counts in types.values())
+        return {
+            "total": total,
+            "unread": unread,
+            "byType": {name: counts._asdict() for name, counts in sorted(types.items())},
+            "byChannel": {
+                "inApp": {"read": total - unread, "unread": unread},
+                **{
+                    channel: {shown(status): count for status, count in counts.items()}
+                    for channel, counts in outside.items()
+                },
+            },
+        }
+
+    async def timeline(self, who: Principal, id: str) -> list[dict[str, Any]]:
+        """Every step of the caller's own deliveries of a notification, oldest first.
+
+        Raises `NotificationUnknown` for what neither was delivered to the caller nor stands in their inbox.
+        """
+        stories = await self._trail.of(who.tenant, who.user, id)
+        if not stories:
+            await self.envelope(who, id)
+        return [moment(step) for step in timeline(stories)]
+
+    # -- marks ---------------------------------------------------------------------------------------
+    # `by` is the connection that asked: it gets the answer, the user's others are told. Marks that stand
+    # already change nothing, and nobody is told. `NotificationUnknown`: none of the ids is in the inbox.
     async def mark_read(self, who: Principal, ids: Sequence[str], *, by: str | None = None) -> dict[str, Any]:
-        """Mark as read; a second time changes nothing. Raises `NotificationUnknown` when one is not there."""
+        """Mark as read; a second time changes nothing."""
         now = self._clock()
-        marked = await self._inbox.mark_read(who.tenant, who.user, rooms_of(who), ids, now=now)
-        if not ids or len(marked) < len(set(ids)):
+        changed = await self._inbox.mark_read(who.tenant, who.user, rooms_of(who), ids, now=now)
+        marked = [item.event.id for item in changed.items]
+        if not marked:
             raise NotificationUnknown("no such notification in this inbox")
         count = await self.unread_count(who)
-        change = {"ids": marked, "readAt": iso(now), "unreadCount": count}
-        for id in marked:
-            self._tell(who, "notification:read", id, change, skip=by)
-        self._tell_count(who, count)
-        return change
+        fresh = [item.event.id for item in changed.fresh]
+        change = {"readAt": iso(now), "unreadCount": count}
+        for id in fresh:
+            self._tell(who, "notification:read", id, {"ids": fresh, **change}, skip=by)
+        if fresh:
+            self._tell_count(who, count)
+        return {"ids": marked, **change}
 
     async def mark_all_read(self, who: Principal, *, by: str | None = None) -> dict[str, Any]:
         """Everything up to now is read, at the price of one row. `{updated, readAt, unreadCount}`."""
@@ -111,7 +168,52 @@ class InboxService:
         self._tell_count(who, count)
         return {"updated": updated, **change}
 
+    async def mark_unread(self, who: Principal, ids: Sequence[str], *, by: str | None = None) -> Marked:
+        return await self._mark(who, self._inbox.mark_unread, ids, by=by)
+
+    async def mark_seen(self, who: Principal, ids: Sequence[str], *, by: str | None = None) -> Marked:
+        """They were on a screen. The first time counts."""
+        return await self._mark(who, self._inbox.mark_seen, ids, by=by, seen=True)
+
+    async def archive(self, who: Principal, ids: Sequence[str], *, by: str | None = None) -> Marked:
+        return await self._mark(who, self._inbox.archive, ids, by=by)
+
+    async def unarchive(self, who: Principal, ids: Sequence[str], *, by: str | None = None) -> Marked:
+        return await self._mark(who, self._inbox.unarchive, ids, by=by)
+
+    async def remove(self, who: Principal, id: str) -> int:
+        """Remove from the caller's inbox for good; nobody else's is touched. How many are unread now."""
+        now = self._clock()
+        changed = await self._inbox.delete(who.tenant, who.user, rooms_of(who), [id], now=now)
+        if not changed.items:
+            raise NotificationUnknown("no such notification in this inbox")
+        count = await self.unread_count(who)
+        self._tell(who, "notification:deleted", {"id": id}, skip=None)
+        self._tell_count(who, count)
+        return count
+
     # -- parts ---------------------------------------------------------------------------------------
+    async def _mark(
+        self, who: Principal, change: Change, ids: Sequence[str], *, by: str | None, seen: bool = False
+    ) -> Marked:
+        """Carry out a change of the store and tell what has become different."""
+        now = self._clock()
+        changed = await change(who.tenant, who.user, rooms_of(who), ids, now=now)
+        if not changed.items:
+            raise NotificationUnknown("no such notification in this inbox")
+        at = iso(now) or ""
+        marked = Marked(await self._show(who, changed.items), await self.unread_count(who), at)
+        fresh = {item.event.id for item in changed.fresh}
+        if seen and fresh:
+            ids = [id for id in marked.ids if id in fresh]
+            self._tell(who, "notification:seen", {"ids": ids, "seenAt": at}, skip=by)
+        for item in marked.items:
+            if item["id"] in fresh:
+                self._tell(who, "notification:updated", item, skip=by)
+        if fresh and not seen:
+            self._tell_count(who, marked.unread)
+        return marked
+
     async def _offset(self, who: Principal, after: Cursor) -> int:
         if after.epoch != (await self._log.tenant(who.tenant, create=False)).epoch:
             raise CursorInvalid("the cursor is of another epoch: read the inbox from its start")

@@ -1,13 +1,13 @@
 """From a committed event to every screen: records for the bus, frames for the rooms.
 
-`event` and `signal` send; `deliver` is what the bus calls, in log order, in every process. An envelope
-is encoded once, here; nobody below looks into it. This file knows no connection and no SQL beyond the
-one read that fills holes.
+`events`, `signal` and `order` send; `deliver` is what the bus calls, in log order, in every process. An
+envelope is encoded once, here; nobody below looks into it. This file knows no connection and no SQL beyond
+the one read that fills holes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from hub.cluster.bus import Bus
@@ -79,10 +79,13 @@ class Publish:
         self._ring = ring
         self._log = log
         self._bus: Bus | None = None
+        self._presence: Callable[[Record], None] | None = None
+        self._orders: dict[str, Callable[[Mapping[str, Any]], None]] = {}
 
-    def attach(self, bus: Bus) -> None:
-        """The bus and this object need each other; the bus comes second."""
+    def attach(self, bus: Bus, presence: Callable[[Record], None] | None = None) -> None:
+        """The bus and this object need each other; the bus comes second. `presence` gets its records."""
         self._bus = bus
+        self._presence = presence
 
     # -- out -----------------------------------------------------------------------------------------
     def events(self, events: Sequence[Event]) -> None:
@@ -106,6 +109,16 @@ class Publish:
                 [Record(tenant=tenant, kind="signal", offset=0, epoch="", meta=meta, body=body)]
             )
 
+    def order(self, name: str, what: Mapping[str, Any] | None = None) -> None:
+        """Tell every process, this one first, to do something; may be lost like a signal."""
+        if self._bus is not None:
+            record = Record(tenant="", kind="control", meta={"o": name}, body=dumps(dict(what or {})))
+            self._bus.publish([record])
+
+    def on_order(self, name: str, do: Callable[[Mapping[str, Any]], None]) -> None:
+        """What this process does when it is told so by that name. `do` must not block."""
+        self._orders[name] = do
+
     def announce(self, updates: Sequence[DeliveryUpdate]) -> None:
         """`delivery:update` to the person concerned and to the tenant's admins."""
         for update in updates:
@@ -125,7 +138,15 @@ class Publish:
 
     # -- in ------------------------------------------------------------------------------------------
     def deliver(self, record: Record) -> None:
-        """Called by the bus: events of a tenant in log order, each once."""
+        """Called by the bus: events of a tenant in log order, each once; and orders."""
+        if record.kind == "control":
+            if (do := self._orders.get(record.meta.get("o", ""))) is not None:
+                do(loads(record.body))
+            return  # an order that is not known here is a newer process's
+        if record.kind == "presence":
+            if self._presence is not None:
+                self._presence(record)
+            return
         tenant, meta = record.tenant, record.meta
         rooms = frozenset(room_key(tenant, room) for room in meta["r"])
         if record.kind == "signal":

@@ -9,48 +9,36 @@ from __future__ import annotations
 
 import asyncio
 import math
-import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from hub.cluster.bus import Bus
 from hub.domain.access import Principal, Room, automatic_rooms, may_join, room_key
-from hub.domain.errors import CursorInvalid, RoomForbidden, StoreUnavailable, TokenInvalid, TooManyConnections
+from hub.domain.errors import (
+    CursorInvalid,
+    RoomForbidden,
+    StoreUnavailable,
+    TokenInvalid,
+    TokenRevoked,
+    TooManyConnections,
+)
 from hub.domain.events import Cursor, Position
 from hub.realtime.connection import Connection
 from hub.realtime.fanout import Fanout
 from hub.realtime.frames import Frame
 from hub.services.inbox import InboxService
+from hub.services.presence import PresenceService
 from hub.services.replay import Replays, Verdict
+from hub.services.session import Session, SessionRules, signal
 from hub.services.tokens import Tokens
 from hub.services.wire import dumps, iso_seconds
 
 EXPIRING = 60.0  # seconds before `exp` that the client is warned
 GRACE = 25.0  # seconds after `exp` that it may still refresh
-DRAIN_SPREAD_MS = 2000
 RETRY_PLACE = 5.0  # seconds after which a connection may have ended
 SLICE = 500  # connections served before others get a turn
 NOT_ASKED = Verdict(False)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRules:
-    per_user: int = 20  # connections of one user in this process
-    heartbeat_ms: int = 30000
-
-
-class Session:
-    """One principal on one connection."""
-
-    __slots__ = ("alive", "conn", "ends_at", "expires_at", "follows", "warn_at", "who")
-
-    def __init__(self, who: Principal, conn: Connection) -> None:
-        self.who = who
-        self.conn = conn
-        self.alive = True
-        self.follows = False  # the bus counts it
-        self.warn_at = self.expires_at = self.ends_at = math.inf  # monotonic seconds
 
 
 class Sessions:
@@ -62,6 +50,7 @@ class Sessions:
         replays: Replays,
         inbox: InboxService,
         tokens: Tokens,
+        presence: PresenceService,
         rules: SessionRules,
         wall: Callable[[], float],
         monotonic: Callable[[], float],
@@ -71,10 +60,15 @@ class Sessions:
         self._replays = replays
         self._inbox = inbox
         self._tokens = tokens
+        self._presence = presence
         self._rules = rules
         self._wall = wall
         self._monotonic = monotonic
         self._by_id: dict[str, Session] = {}  # by connection id
+
+    def all(self) -> list[Session]:
+        """Every session of this process, as they are now."""
+        return list(self._by_id.values())
 
     # -- opening -------------------------------------------------------------------------------------
     async def admit(self, who: Principal) -> None:
@@ -108,6 +102,7 @@ class Sessions:
         self._by_id[conn.id] = session
         conn.hold()  # live events wait behind the replay
         try:
+            self._tokens.require_valid(who)  # it is listed now: what is revoked from here on finds it
             await self._bus.follow(who.tenant)
             session.follows = True
             if cursor is not None:
@@ -129,6 +124,7 @@ class Sessions:
         conn.user_key = room_key(who.tenant, f"user:{who.user}")
         for room in rooms:
             self._fanout.join(conn, room.key)
+        self._presence.came(session)
         # No await between joining and this: what is dispatched after `position` is held, and nothing before.
         position = self._bus.position(who.tenant) or Position("", 0)
         verdict = NOT_ASKED
@@ -141,7 +137,7 @@ class Sessions:
                 rooms=[str(room) for room in rooms],
                 types=conn.types,
             )
-        unread = await self._unread(who)
+        unread = await self._unread(who, position)
         self._greet(session, rooms, position, cursor, verdict, unread)
         await self._play(conn, verdict)
         conn.release()
@@ -156,9 +152,10 @@ class Sessions:
         if position is not None and asked.epoch == position.epoch and asked.offset > position.offset:
             await self._bus.catch_up(tenant)
 
-    async def _unread(self, who: Principal) -> int | None:
+    async def _unread(self, who: Principal, position: Position) -> int | None:
+        """As it was at `position`: what was stored since then comes live, and adds to it once."""
         try:
-            return await self._inbox.unread_count(who)
+            return await self._inbox.unread_count(who, upto=position.offset if position.epoch else None)
         except StoreUnavailable:
             return None  # a connection is worth more than its counter
 
@@ -212,6 +209,7 @@ class Sessions:
             self._let_go(session)
 
     def _let_go(self, session: Session) -> None:
+        self._presence.went(session)
         self._fanout.drop(session.conn)
         if session.follows:
             session.follows = False
@@ -225,6 +223,21 @@ class Sessions:
         session.conn.close(code, reason, reconnect=reconnect)
         self.close(session.conn.id)
 
+    def find(self, tenant: str, conn_id: str) -> Session | None:
+        """The session on a connection, if it is the tenant's and in this process."""
+        session = self._by_id.get(conn_id)
+        return session if session is not None and session.who.tenant == tenant else None
+
+    async def end_revoked(self) -> None:
+        """End every connection whose token was revoked."""
+        for place, session in enumerate(self.all(), 1):
+            try:
+                self._tokens.require_valid(session.who)
+            except TokenRevoked as revoked:
+                self.end(session, "token_revoked", revoked.detail, reconnect=False)
+            if place % SLICE == 0:
+                await asyncio.sleep(0)
+
     # -- rooms ---------------------------------------------------------------------------------------
     def _require_room(self, who: Principal, name: object) -> Room:
         room = Room.parse(who.tenant, name)
@@ -237,6 +250,7 @@ class Sessions:
         room = self._require_room(session.who, name)
         if session.alive:
             self._fanout.join(session.conn, room.key)
+            self._presence.came(session)
         return str(room)
 
     def leave(self, session: Session, name: object) -> str:
@@ -245,6 +259,9 @@ class Sessions:
         if room in automatic_rooms(session.who):
             raise RoomForbidden(f"{str(room)!r} cannot be left")
         self._fanout.leave(session.conn, room.key)
+        self._presence.left(session, str(room))
+        if session.alive:
+            self._presence.came(session)
         return str(room)
 
     # -- tokens --------------------------------------------------------------------------------------
@@ -263,6 +280,7 @@ class Sessions:
                     self._fanout.leave(session.conn, key)
             for key in keep:
                 self._fanout.join(session.conn, key)
+            self._presence.came(session)
         self._watch(session)
         return {"expiresAt": iso_seconds(who.expires_at)}
 
@@ -272,45 +290,3 @@ class Sessions:
             expires_at = self._monotonic() + session.who.expires_at - self._wall()
             session.warn_at = expires_at - EXPIRING
             session.expires_at = expires_at + GRACE
-
-    # -- time ----------------------------------------------------------------------------------------
-    def sweep(self) -> None:
-        """Once a second: warn and close those whose token or lifetime ends. One look per session."""
-        now = self._monotonic()
-        for session in list(self._by_id.values()):
-            if now >= session.warn_at:
-                session.warn_at = math.inf
-                session.conn.send(signal("auth:expiring", {"expiresAt": iso_seconds(session.who.expires_at)}))
-            if now >= session.expires_at:
-                self.end(session, "token_expired", "the token has expired", reconnect=True)
-            elif now >= session.ends_at:
-                session.conn.close("lifetime", "the stream has reached its age", reconnect=True)
-                self.close(session.conn.id)
-
-    async def reap(self) -> None:
-        """A safety net: forget sessions whose connection has ended without anyone saying so."""
-        for session in list(self._by_id.values()):
-            if session.conn.closed:
-                self.close(session.conn.id)
-
-    async def beat(self) -> None:
-        """`heartbeat` to every connection that is not a stream (those have comments)."""
-        frame = signal("heartbeat", {"timestamp": iso_seconds(self._wall())})
-        for place, session in enumerate(list(self._by_id.values()), 1):
-            if session.conn.profile.transport != "sse":
-                session.conn.send(frame)
-            if place % SLICE == 0:
-                await asyncio.sleep(0)
-
-    async def drain(self) -> None:
-        """Tell everybody to come back, each after a different while, and let go."""
-        for place, session in enumerate(list(self._by_id.values()), 1):
-            wait = random.randint(0, DRAIN_SPREAD_MS)
-            session.conn.send_now(signal("server:draining", {"retryAfterMs": wait}))
-            if place % SLICE == 0:
-                await asyncio.sleep(0)
-
-
-def signal(name: str, payload: Any) -> Frame:
-    """A frame for one connection: an event with one argument, not in the log."""
-    return Frame.signal(name, [dumps(payload)])

@@ -18,9 +18,11 @@ from hub.domain.delivery import DeliveryUpdate
 from hub.domain.drafts import Draft
 from hub.domain.errors import Refusal, StoreUnavailable, Unavailable
 from hub.services.expand import Expand
+from hub.store.audit import Audit
 from hub.store.backlog import Backlog
 from hub.store.outbox import Outbox
 from hub.store.retention import Retention
+from hub.store.revocations import RevocationRows
 from hub.store.scheduled import Scheduled
 
 # How many hints of a channel the sweeper lets wait in the queue.
@@ -41,6 +43,7 @@ class Keep:
 
     events: timedelta
     keys: timedelta
+    audit: timedelta
     outbox: timedelta = timedelta(days=7)
 
 
@@ -58,6 +61,8 @@ class Timers:
         scheduled: Scheduled,
         expand: Expand,
         retention: Retention,
+        revocations: RevocationRows,
+        audit: Audit,
         outbox: Outbox,
         channels: Collection[str],
         hand_out: Callable[[Sequence[tuple[str, str]]], None],
@@ -71,6 +76,8 @@ class Timers:
         self._scheduled = scheduled
         self._expand = expand
         self._retention = retention
+        self._revocations = revocations
+        self._audit = audit
         self._outbox = outbox
         self._channels = channels
         self._hand_out = hand_out
@@ -86,7 +93,14 @@ class Timers:
 
     async def clean(self) -> None:
         """Remove what is older than it has to be."""
-        await _each(self._trim_log, self._expire, self._forget_keys, self._trim_outbox)
+        await _each(
+            self._trim_log,
+            self._expire,
+            self._forget_keys,
+            self._trim_outbox,
+            self._forget_revocations,
+            self._trim_audit,
+        )
 
     # -- a sweep -------------------------------------------------------------------------------------
     async def _recover(self) -> None:
@@ -145,6 +159,12 @@ class Timers:
 
     async def _trim_outbox(self) -> None:
         await self._outbox.trim(before=self._clock() - self._keep.outbox)
+
+    async def _forget_revocations(self) -> None:
+        await self._revocations.forget(self._clock())
+
+    async def _trim_audit(self) -> None:
+        await self._audit.forget(self._clock() - self._keep.audit)
 
 
 async def _each(*parts: Callable[[], Awaitable[None]]) -> None:

@@ -1,8 +1,8 @@
 """Credentials into principals: JWTs, single-use tickets and API keys.
 
 The accepted algorithms come from the configuration, never from the token. A token without `exp`, one
-over 8 KiB, or one whose names could not be rooms is refused. Nothing here is logged, and no refusal
-repeats any part of what was presented.
+over 8 KiB, or one whose names could not be rooms is refused; so is one that was revoked. Nothing here is
+logged, and no refusal repeats any part of what was presented.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class Tokens:
         tickets: Tickets,
         api_keys: KeyStore,
         log: TenantLog,
+        require_valid: Callable[[Principal], None],
         create_tenants: bool,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -69,13 +70,14 @@ class Tokens:
         self._tickets = tickets
         self._api_keys = api_keys
         self._log = log
+        self._require_valid = require_valid
         self._create = create_tenants
         self._clock = clock
         self._known: set[str] = set()
         self._keys_seen: dict[str, tuple[ApiKey, float]] = {}  # with the time they were looked up
 
     async def principal(self, token: str) -> Principal:
-        """Who a JWT speaks for. Raises `TokenInvalid`, `TokenExpired` or `TenantUnknown`."""
+        """Who a JWT speaks for. Raises `TokenInvalid`, `TokenExpired`, `TokenRevoked` or `TenantUnknown`."""
         if len(token) > MAX_TOKEN_BYTES:
             raise TokenInvalid("the token is too long")
         try:
@@ -99,6 +101,7 @@ class Tokens:
             raise TokenInvalid("the token is not valid") from None
         who = principal_of(claims)
         await self.require_tenant(who.tenant)
+        self._require_valid(who)  # last, so that nothing is awaited between this and its use
         return who
 
     async def require_tenant(self, tenant: str) -> None:
@@ -112,7 +115,7 @@ class Tokens:
         return await self._tickets.issue(dumps(claims_of(who))), self._tickets.ttl
 
     async def redeem(self, ticket: str) -> Principal:
-        """Who a ticket was made for; it is used up. Raises `TokenInvalid`."""
+        """Who a ticket was made for; it is used up. Raises `TokenInvalid`, `TokenExpired`, `TokenRevoked`."""
         payload = await self._tickets.redeem(ticket)
         if payload is None:
             raise TokenInvalid("the ticket is unknown or was used")
@@ -122,7 +125,12 @@ class Tokens:
             raise TokenInvalid("the ticket is unknown or was used") from None
         if who.expires_at + LEEWAY < self._clock():
             raise TokenExpired("the token has expired")
+        self._require_valid(who)
         return who
+
+    def require_valid(self, who: Principal) -> None:
+        """Raises `TokenRevoked` when the token that `who` came from was revoked meanwhile."""
+        self._require_valid(who)
 
     async def api_key(self, secret: str) -> ApiKey:
         """Raises `TokenInvalid` for a key that is unknown, or was revoked more than `KEY_SECONDS` ago."""
@@ -141,13 +149,28 @@ class Tokens:
 
     def issue(self, who: Principal, expires_in: float) -> str:
         """A token for `who` that lives `expires_in` seconds, signed with the configured secret (HS256)."""
-        now = int(self._clock())
-        claims = claims_of(who) | {"iat": now, "exp": now + int(expires_in), "jti": str(ULID())}
-        if self._audience:
-            claims["aud"] = self._audience
-        if self._issuer:
-            claims["iss"] = self._issuer
-        return jwt.encode(claims, self._secret, algorithm="HS256")
+        return sign(
+            who,
+            self._secret,
+            life=expires_in,
+            now=self._clock(),
+            audience=self._audience,
+            issuer=self._issuer,
+        )
+
+
+def sign(
+    who: Principal, secret: str, *, life: float, now: float, audience: str | None, issuer: str | None
+) -> str:
+    """A token for `who` (HS256) that lives `life` seconds from `now`, Unix time.
+
+    Raises `TokenInvalid` for names that the hub would not accept.
+    """
+    claims = claims_of(who) | {"iat": int(now), "exp": int(now + life), "jti": str(ULID())}
+    claims |= {"aud": audience} if audience else {}
+    claims |= {"iss": issuer} if issuer else {}
+    principal_of(claims)
+    return jwt.encode(claims, secret, algorithm="HS256")
 
 
 def claims_of(who: Principal) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import orjson
 
 from hub.domain.delivery import Planned, shown
 from hub.domain.events import Cursor, Event
+from hub.services.timeline import Moment
 
 
 def dumps(value: Any) -> bytes:
@@ -82,6 +83,23 @@ def envelope(
             "channels": list(channels),
         }
     return shape
+
+
+def moment(step: Moment) -> dict[str, Any]:
+    """One step of a timeline."""
+    return {
+        "deliveryId": step.delivery,
+        "channel": step.channel,
+        "step": step.step,
+        "at": iso(step.at),
+        "attempt": step.attempt,
+        "provider": step.provider,
+        "outcome": step.outcome,
+        "durationMs": None if step.duration_ms is None else round(step.duration_ms, 3),
+        "detail": step.detail,
+        "dueAt": iso(step.due_at),
+        "maybeDuplicate": step.maybe_duplicate,
+    }
 
 
 def accepted(

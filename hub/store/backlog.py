@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, case, null, or_, select, update
 
 from hub.domain.delivery import RESENT_WHEN_UNKNOWN, Delivery, Status
-from hub.store.deliveries import delivery_of
 from hub.store.engine import Database
+from hub.store.steps import delivery_of
 from hub.store.tables import attempts, deliveries
 
 D = deliveries.c
@@ -66,9 +66,14 @@ class Backlog:
         Not called yet: planned again. Call started: unknown, due at once on the channels that send again.
         """
         called = D.call_started.is_not(None)
+        ended = (
+            select(D.id)
+            .where(D.status == Status.SENDING, D.lease_until <= now)
+            .with_for_update(skip_locked=True)  # its worker is writing down how it ended
+        )
         lost = (
             update(deliveries)
-            .where(D.status == Status.SENDING, D.lease_until <= now)
+            .where(D.id.in_(ended.scalar_subquery()))
             .values(
                 status=case((called, Status.UNKNOWN), else_=Status.PLANNED),
                 due_at=case((and_(called, D.channel.not_in(RESENT_WHEN_UNKNOWN)), null()), else_=now),
@@ -80,14 +85,9 @@ class Backlog:
         )
         async with self._db.write() as connection:
             rows = (await connection.execute(lost)).mappings().all()
-            for row in rows:
-                await connection.execute(
-                    update(attempts)
-                    .where(
-                        attempts.c.delivery_id == row["id"],
-                        attempts.c.number == row["attempts"],
-                        attempts.c.outcome.is_(None),
-                    )
-                    .values(outcome="lost")
-                )
+            if not rows:
+                return []
+            a, ids = attempts.c, [row["id"] for row in rows]
+            under_way = and_(a.delivery_id.in_(ids), a.outcome.is_(None))
+            await connection.execute(update(attempts).where(under_way).values(outcome="lost"))
         return [delivery_of(row) for row in rows]

@@ -15,8 +15,8 @@ import orjson
 from sqlalchemy import and_, insert, select, true, update
 
 from hub.domain.delivery import Planned
-from hub.store.deliveries import row_of
 from hub.store.engine import Database
+from hub.store.rows import delivery_row
 from hub.store.tables import deliveries, events, expansions
 
 E = expansions.c
@@ -90,7 +90,7 @@ class Expansions:
             new = [item for item in planned if (item.user, item.channel) not in known]
             if new:
                 rows = [
-                    row_of(
+                    delivery_row(
                         item,
                         tenant=expansion.tenant,
                         offset=expansion.offset,

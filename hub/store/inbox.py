@@ -20,11 +20,10 @@ from hub.store.audience import Audience
 from hub.store.engine import Database
 from hub.store.inbox_reading import END, Filters, Item, Reading
 
-__all__ = ["Counts", "Inbox", "Item"]
+__all__ = ["Changed", "Counts", "Inbox", "Item"]
 
 _R, _M = tables.receipts.c, tables.read_marks.c
 # `Inbox.list` hides the builtin from the annotations of its class.
-Ids = list[str]
 Items = list[Item]
 
 
@@ -35,11 +34,16 @@ class Counts(NamedTuple):
     unread: int
 
 
-class Inbox:
-    """Every user's inbox. `now` decides what has expired; filters that are None let everything pass.
+class Changed(NamedTuple):
+    """`items`: those of the given ids that stand in the inbox, in the given order, as they are after the
+    change. `fresh`: those of them that were otherwise before."""
 
-    What changes items returns those of the given ids that stand in the inbox, in the given order.
-    """
+    items: Items
+    fresh: Items
+
+
+class Inbox:
+    """Every user's inbox. `now` decides what has expired; filters that are None let everything pass."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -104,12 +108,15 @@ class Inbox:
                 total = await reading.of_type(Filters(read, archived, type))
         return Counts(total, tally.matching(read=False, archived=False))
 
-    async def unread(self, tenant: str, user: str, rooms: Sequence[str], *, now: datetime) -> int:
-        """How many items are neither read nor archived."""
+    async def unread(
+        self, tenant: str, user: str, rooms: Sequence[str], *, now: datetime, upto: int | None = None
+    ) -> int:
+        """How many items are neither read nor archived, of those up to the place `upto` in the log."""
         if not rooms:
             return 0
         async with self._reading(tenant, user, rooms, now) as reading:
-            return (await reading.tally(all=False)).matching(read=False, archived=False)
+            tally = await reading.tally(all=False, upto=END if upto is None else upto)
+        return tally.matching(read=False, archived=False)
 
     async def by_type(
         self, tenant: str, user: str, rooms: Sequence[str], *, now: datetime
@@ -123,39 +130,39 @@ class Inbox:
 
     async def mark_read(
         self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
-    ) -> Ids:
+    ) -> Changed:
         """Mark as read. What was read keeps its time."""
         values = {"read": True, "read_at": now}
         return await self._change(tenant, user, rooms, ids, values, now=now, only_unread=True)
 
     async def mark_unread(
         self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
-    ) -> Ids:
+    ) -> Changed:
         """Mark as unread, also below the read-all watermark."""
         return await self._change(tenant, user, rooms, ids, {"read": False, "read_at": None}, now=now)
 
     async def mark_seen(
         self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
-    ) -> Ids:
+    ) -> Changed:
         """Mark as seen; the first time counts."""
         return await self._change(tenant, user, rooms, ids, {"seen_at": now}, now=now, keep=True)
 
     async def archive(
         self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
-    ) -> Ids:
+    ) -> Changed:
         """Put into the archive; the first time counts."""
         return await self._change(tenant, user, rooms, ids, {"archived_at": now}, now=now, keep=True)
 
     async def unarchive(
         self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
-    ) -> Ids:
+    ) -> Changed:
         """Take back from the archive."""
         return await self._change(tenant, user, rooms, ids, {"archived_at": None}, now=now)
 
     async def delete(
         self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
-    ) -> Ids:
-        """Remove from this user's inbox for good."""
+    ) -> Changed:
+        """Remove from this user's inbox for good. The items are as they were."""
         return await self._change(tenant, user, rooms, ids, {"deleted_at": now}, now=now)
 
     async def mark_all_read(self, tenant: str, user: str, rooms: Sequence[str], *, now: datetime) -> int:
@@ -189,26 +196,28 @@ class Inbox:
         now: datetime,
         keep: bool = False,
         only_unread: bool = False,
-    ) -> Ids:
+    ) -> Changed:
         """Write `values` into the receipts of the items. `keep`: a value that is already there stays."""
         if not rooms or not ids:
-            return []
+            return Changed([], [])
         insert = self._db.insert(tables.receipts)
         new: dict[str, Any] = {name: insert.excluded[name] for name in values}
         if keep:
             new = {name: func.coalesce(_R[name], value) for name, value in new.items()}
         upsert = insert.on_conflict_do_update(index_elements=["tenant", "user", "offset"], set_=new)
         async with self._db.write() as conn:
-            found = await Reading(conn, Audience(tenant, tuple(rooms)), user, now).named(ids)
+            reading = Reading(conn, Audience(tenant, tuple(rooms)), user, now)
+            before = {item.event.id: item for item in await reading.named(ids)}
             rows = [
                 {"tenant": tenant, "user": user, "offset": item.event.offset, **values}
-                for item in found
+                for item in before.values()
                 if not (only_unread and item.read)
             ]
             if rows:
                 await conn.execute(upsert, rows)
-        known = {item.event.id for item in found}
-        return [id for id in dict.fromkeys(ids) if id in known]
+            after = {item.event.id: item for item in await reading.at([row["offset"] for row in rows])}
+        items = [after.get(id, before[id]) for id in dict.fromkeys(ids) if id in before]
+        return Changed(items, [item for item in items if item != before[item.event.id]])
 
     @asynccontextmanager
     async def _reading(

@@ -85,21 +85,21 @@ class Reading:
             if len(found) < chunk:
                 break
             before, chunk = found[-1], min(2 * chunk, _CHUNK)
-        return await self._items(places[skip:wanted])
+        return await self.at(places[skip:wanted])
 
     async def named(self, ids: Sequence[str]) -> list[Item]:
         """The items with `ids`, newest first, without those that do not stand in the inbox."""
         values = {"tenant": self._audience.tenant, "ids": list(ids)}
         places = (await self._conn.execute(inbox_sql.PLACES, values)).scalars().all()
-        return await self._items(await self._passing(places, Filters()))
+        return await self.at(await self._passing(places, Filters()))
 
-    async def tally(self, *, all: bool) -> Tally:
-        """Everything that is counted; `all` False: only what tells how many are unread."""
+    async def tally(self, *, all: bool, upto: int = END) -> Tally:
+        """Everything that is counted, up to a place; `all` False: only what tells how many are unread."""
         mark = await self._mark()
-        fresh = await self._size(mark)
-        every = await self._size(0) if all and mark else fresh
+        fresh = await self._size(mark, upto)
+        every = await self._size(0, upto) if all and mark else fresh
         statement = inbox_sql.special(self._rooms)
-        special = await self._conn.execute(statement, self._values | {"mark": mark})
+        special = await self._conn.execute(statement, self._values | {"mark": mark, "upto": upto})
         return Tally(every, fresh, special.all())
 
     async def of_type(self, filters: Filters) -> int:
@@ -118,10 +118,10 @@ class Reading:
         values = {"tenant": self._audience.tenant, "user": self._user}
         return int((await self._conn.execute(inbox_sql.MARK, values)).scalar() or 0)
 
-    async def _size(self, floor: int) -> int:
-        """Notifications of the audience above the offset `floor`, whatever became of them."""
+    async def _size(self, floor: int, upto: int) -> int:
+        """Notifications of the audience above `floor` and up to `upto`, whatever became of them."""
         found = await self._conn.execute(
-            inbox_sql.size(self._rooms), self._audience.parameters | {"floor": floor}
+            inbox_sql.size(self._rooms), self._audience.parameters | {"floor": floor, "upto": upto}
         )
         return int(found.scalar_one())
 
@@ -151,7 +151,8 @@ class Reading:
         )
         return (await self._conn.execute(statement, values)).scalars().all()
 
-    async def _items(self, places: Sequence[int]) -> list[Item]:
+    async def at(self, places: Sequence[int]) -> list[Item]:
+        """What is at these places, newest first, whether or not it stands in the inbox."""
         if not places:
             return []
         values = {"tenant": self._audience.tenant, "user": self._user, "offsets": list(places)}

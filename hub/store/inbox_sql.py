@@ -63,9 +63,10 @@ def _excluded(rooms: int) -> str:
 
 
 def _member(rooms: int) -> str:
+    """Whether `e` is a notification that went to one of the rooms."""
     return (
         "EXISTS (SELECT 1 FROM event_rooms AS r WHERE r.tenant = :tenant "
-        f'AND r.room IN ({names("room", rooms)}) AND r."offset" = e."offset")'
+        f'AND r.room IN ({names("room", rooms)}) AND r."offset" = e."offset" AND r.inbox)'
     )
 
 
@@ -148,12 +149,15 @@ def by_type(rooms: int) -> TextualSelect:
 
 @lru_cache(maxsize=64)
 def size(rooms: int) -> TextClause:
-    """How many notifications above `:floor` went to the audience.
+    """How many notifications above `:floor`, up to `:upto`, went to the audience.
 
     Counted per room, which counts an event in two of the rooms twice; only `shared` ones can be, so the
     surplus is found among those.
     """
-    where = f'r.tenant = :tenant AND r.room IN ({names("room", rooms)}) AND r.inbox AND r."offset" > :floor'
+    where = (
+        f"r.tenant = :tenant AND r.room IN ({names('room', rooms)}) AND r.inbox "
+        'AND r."offset" > :floor AND r."offset" <= :upto'
+    )
     copies = f'SELECT count(*) AS n FROM event_rooms AS r WHERE {where} AND r.shared GROUP BY r."offset"'
     return text(
         f"SELECT count(*) - (SELECT COALESCE(sum(copies.n - 1), 0) FROM ({copies}) AS copies) "
@@ -165,23 +169,28 @@ def size(rooms: int) -> TextClause:
 def special(rooms: int) -> TextualSelect:
     """The events that `size` takes for ordinary and that are not: (fresh, hidden, archived, read, count).
 
-    `fresh`: above the watermark. Receipts that say the same as the watermark are ordinary.
+    `fresh`: above the watermark. Receipts that say the same as the watermark are ordinary. Up to `:upto`.
+    Asks receipts and rooms only, which lie together; the events are scattered over the whole log.
     """
-    told = """SELECT c."offset" FROM receipts AS c WHERE c.tenant = :tenant AND c."user" = :user
+    told = """SELECT c."offset", CASE WHEN c.deleted_at IS NULL THEN 0 ELSE 1 END AS hidden,
+            CASE WHEN c.archived_at IS NULL THEN 0 ELSE 1 END AS archived,
+            CASE WHEN COALESCE(c.read, c."offset" <= :mark) THEN 1 ELSE 0 END AS read
+        FROM receipts AS c WHERE c.tenant = :tenant AND c."user" = :user
         AND (c.archived_at IS NOT NULL OR c.deleted_at IS NOT NULL OR NOT (c.read = (c."offset" <= :mark)))"""
-    shut_out = f"""SELECT x."offset" FROM event_rooms AS x
+    shut_out = f"""SELECT x."offset", 1, 0, 0 FROM event_rooms AS x
         WHERE x.tenant = :tenant AND x.room IN ({names("not", rooms)})"""
-    expired = """SELECT e."offset" FROM events AS e
+    expired = """SELECT e."offset", 1, 0, 0 FROM events AS e
         WHERE e.tenant = :tenant AND e.inbox AND e.expires_at IS NOT NULL AND e.expires_at <= :now"""
     sql = f"""
-        SELECT e."offset" > :mark AS fresh,
-            NOT ({_ALIVE}) OR {_excluded(rooms)} AS hidden,
-            c.archived_at IS NOT NULL AS archived,
-            {_READ} AS read,
-            count(*) AS events
-        {_FROM}
-        WHERE e.tenant = :tenant AND e.inbox AND {_member(rooms)}
-            AND e."offset" IN ({told} UNION {shut_out} UNION {expired})
+        SELECT e."offset" > :mark AS fresh, e.hidden = 1 AS hidden, e.archived = 1 AS archived,
+            e.read = 1 AS read, count(*) AS events
+        FROM (
+            SELECT o."offset", max(o.hidden) AS hidden, max(o.archived) AS archived, max(o.read) AS read
+            FROM ({told} UNION ALL {shut_out} UNION ALL {expired}) AS o
+            WHERE +o."offset" <= :upto
+            GROUP BY o."offset"
+        ) AS e
+        WHERE {_member(rooms)}
         GROUP BY 1, 2, 3, 4
     """
     flags = (column(name, Boolean) for name in ("fresh", "hidden", "archived", "read"))

@@ -18,6 +18,7 @@ from ulid import ULID
 
 from hub.domain.access import ApiKey
 from hub.store import tables
+from hub.store.audit import Note, put
 from hub.store.engine import Database
 
 PREFIX = "hub_"
@@ -44,13 +45,20 @@ class ApiKeys:
         self._db = db
 
     async def create(
-        self, tenant: str | None, scopes: Collection[str], name: str | None, *, now: datetime
+        self,
+        tenant: str | None,
+        scopes: Collection[str],
+        name: str | None,
+        *,
+        now: datetime,
+        note: Note | None = None,
     ) -> tuple[ApiKey, str]:
         """A new key and its secret, which nobody can ever read again. `tenant` None: the platform's."""
         secret = PREFIX + secrets.token_urlsafe(32)
         row = _row(secret, tenant, scopes, name, now)
         async with self._db.write() as conn:
             await conn.execute(insert(tables.api_keys), row)
+            await put(conn, note and note.about(row["id"]))
         return ApiKey(row["id"], tenant, frozenset(scopes)), secret
 
     async def ensure(
@@ -75,7 +83,7 @@ class ApiKeys:
             found = await conn.execute(wanted)
         return [KeyEntry(_key(row), row.name, row.prefix, row.created_at, row.revoked_at) for row in found]
 
-    async def revoke(self, tenant: str | None, id: str, *, now: datetime) -> bool:
+    async def revoke(self, tenant: str | None, id: str, *, now: datetime, note: Note | None = None) -> bool:
         """End a key; whether there was one that had not ended. The first revocation's time stays."""
         ended = (
             update(tables.api_keys)
@@ -83,7 +91,9 @@ class ApiKeys:
             .values(revoked_at=now)
         )
         async with self._db.write() as conn:
-            return (await conn.execute(ended)).rowcount > 0
+            found = (await conn.execute(ended)).rowcount > 0
+            await put(conn, note if found else None)
+        return found
 
 
 def _row(

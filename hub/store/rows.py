@@ -57,7 +57,10 @@ class Rows:
             )
 
     def add_deliveries(self, event: Event, planned: Sequence[Planned]) -> None:
-        self.deliveries += [_delivery(item, event, self.now) for item in planned]
+        self.deliveries += [
+            delivery_row(item, tenant=event.tenant, offset=event.offset, event_id=event.id, now=self.now)
+            for item in planned
+        ]
 
     def add_expansions(self, event: Event, expand: Sequence[tuple[str, tuple[str, ...]]]) -> None:
         for room, channels in expand:
@@ -76,15 +79,18 @@ class Rows:
             )
 
     def add_key(self, tenant: str, key: IdempotencyKey, answer: bytes) -> None:
-        self.keys.append(
-            {
-                "tenant": tenant,
-                "key": key.key,
-                "fingerprint": key.fingerprint,
-                "answer": answer.decode(),
-                "created_at": self.now,
-            }
-        )
+        self.keys.append(key_row(tenant, key, answer, self.now))
+
+
+def key_row(tenant: str, key: IdempotencyKey, answer: bytes, now: datetime) -> dict[str, Any]:
+    """A key with the answer that is to be replayed for it."""
+    return {
+        "tenant": tenant,
+        "key": key.key,
+        "fingerprint": key.fingerprint,
+        "answer": answer.decode(),
+        "created_at": now,
+    }
 
 
 def room_rows(rooms: Sequence[str], exclude: Sequence[str]) -> dict[str, None]:
@@ -92,12 +98,15 @@ def room_rows(rooms: Sequence[str], exclude: Sequence[str]) -> dict[str, None]:
     return dict.fromkeys((*rooms, *(f"-{room}" for room in exclude)))
 
 
-def _delivery(planned: Planned, event: Event, now: datetime) -> dict[str, Any]:
+def delivery_row(
+    planned: Planned, *, tenant: str, offset: int, event_id: str, now: datetime
+) -> dict[str, Any]:
+    """A planned or skipped delivery of the event at that place."""
     return {
         "id": planned.id,
-        "tenant": event.tenant,
-        "offset": event.offset,
-        "event_id": event.id,
+        "tenant": tenant,
+        "offset": offset,
+        "event_id": event_id,
         "user": planned.user,
         "channel": planned.channel,
         "address": planned.address,
@@ -114,6 +123,8 @@ def _delivery(planned: Planned, event: Event, now: datetime) -> dict[str, Any]:
         "error": None,
         "created_at": now,
         "updated_at": now,
+        "past_attempts": 0,
+        "past_fence": 0,
     }
 
 

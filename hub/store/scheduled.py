@@ -20,7 +20,7 @@ from hub.domain.drafts import Contact, Draft, IdempotencyKey
 from hub.domain.errors import IdempotencyConflict, ValidationFailed
 from hub.store import tables
 from hub.store.engine import Database
-from hub.store.rows import plain
+from hub.store.rows import key_row, plain
 
 _S, _K = tables.scheduled.c, tables.idempotency_keys.c
 _TUPLES = ("to", "channels", "exclude")
@@ -48,6 +48,8 @@ class Scheduled:
 
         Key and draft are stored together. Raises `IdempotencyConflict` and `ValidationFailed`.
         """
+        if draft.send_at is None:
+            raise ValueError("a draft without send_at is not scheduled")
         tenant = draft.tenant
         row = {
             "id": id,
@@ -57,34 +59,13 @@ class Scheduled:
             "created_at": now,
         }
         async with self._db.write() as conn:
-            if (
-                key is not None
-                and (given := await self._remember(conn, tenant, key, answer, now)) is not None
-            ):
-                return given, True
+            if key is not None:
+                given = await _given(conn, tenant, key)
+                if given is not None:
+                    return given, True
+                await conn.execute(insert(tables.idempotency_keys), key_row(tenant, key, answer, now))
             await conn.execute(insert(tables.scheduled), row)
         return answer, False
-
-    async def _remember(
-        self, conn: AsyncConnection, tenant: str, key: IdempotencyKey, answer: bytes, now: datetime
-    ) -> bytes | None:
-        """Store the key with its answer; the answer that was given before, if there was one."""
-        row = {
-            "tenant": tenant,
-            "key": key.key,
-            "fingerprint": key.fingerprint,
-            "answer": answer.decode(),
-            "created_at": now,
-        }
-        # Waits for a transaction that is storing the same key, so one of the two sees the other's.
-        stored = await conn.execute(self._db.insert(tables.idempotency_keys).on_conflict_do_nothing(), row)
-        if stored.rowcount:
-            return None
-        known = select(_K.fingerprint, _K.answer).where(_K.tenant == tenant, _K.key == key.key)
-        fingerprint, given = (await conn.execute(known)).one()
-        if fingerprint != key.fingerprint:
-            raise IdempotencyConflict
-        return str(given).encode()
 
     async def take_due(self, now: datetime, *, limit: int) -> list[Waiting]:
         """Drafts of all tenants whose time has come, oldest first. They stay until `remove`."""
@@ -104,6 +85,22 @@ class Scheduled:
         async with self._db.write() as conn:
             gone = await conn.execute(delete(tables.scheduled).where(_S.id == id, _S.tenant == tenant))
         return gone.rowcount > 0
+
+
+async def _given(conn: AsyncConnection, tenant: str, key: IdempotencyKey) -> bytes | None:
+    """The answer that was given for `key`, if any.
+
+    Looked up under the tenant's lock, as in the log, so that of two requests at once one sees the other's.
+    """
+    lock = select(tables.tenants.c.id).where(tables.tenants.c.id == tenant)
+    await conn.execute(lock.with_for_update(key_share=True))
+    known = select(_K.fingerprint, _K.answer).where(_K.tenant == tenant, _K.key == key.key)
+    found = (await conn.execute(known)).first()
+    if found is None:
+        return None
+    if found.fingerprint != key.fingerprint:
+        raise IdempotencyConflict
+    return str(found.answer).encode()
 
 
 def _encode(draft: Draft) -> str:

@@ -180,9 +180,22 @@ deliveries = Table(
     Column("error", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    # What `attempts` and `fence` were when an operator last retried it: from there patience counts anew.
+    Column("past_attempts", Integer, nullable=False, server_default="0"),
+    Column("past_fence", Integer, nullable=False, server_default="0"),
     Index("ix_deliveries_due", "status", "due_at"),
-    Index("ix_deliveries_user", "tenant", "user", "offset"),
-    Index("ix_deliveries_place", "tenant", "offset"),
+    Index("ix_deliveries_user", "tenant", "user", "offset", "id"),
+    Index("ix_deliveries_place", "tenant", "offset", "id"),
+    # The dead letters of a tenant, newest first. With the status, or SQLite would take the index above.
+    Index(
+        "ix_deliveries_dead",
+        "tenant",
+        "status",
+        "offset",
+        "id",
+        sqlite_where=text("status = 'dead'"),
+        postgresql_where=text("status = 'dead'"),
+    ),
 )
 
 attempts = Table(
@@ -259,6 +272,35 @@ expansions = Table(
     Column("done", Boolean, nullable=False, default=False, index=True),
     Column("created_at", UtcDateTime, nullable=False),
     Index("ix_expansions_place", "tenant", "offset"),
+)
+
+# Tokens that are called back before they end. `number` follows the order of the commits, so whoever has
+# seen one has seen all before it. `kind`: user, session, jti, or all; of user and all only those that were
+# issued up to `before`.
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("tenant", Tenant, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("value", String(255), nullable=False),
+    Column("before", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+
+# What admins did. `tenant` null: to the platform.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Ulid, primary_key=True),
+    Column("tenant", Tenant),
+    Column("actor", Name, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("target", String(300)),
+    Column("details", Text),  # JSON
+    Column("request_id", String(128)),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+    Index("ix_audit_tenant", "tenant", "id"),
 )
 
 # The development sandbox: what would have been sent, shown at /dev/outbox.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any
+
+AGAIN_SECONDS = 0.2
 
 
 class Background:
@@ -20,6 +22,17 @@ class Background:
 
     async def close(self) -> None:
         """Cancel what still runs, and wait for it."""
-        for task in self._tasks:
+        await end(self._tasks)
+
+
+async def end(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: on Python 3.11 `asyncio.wait_for`, which drivers use, can swallow a cancellation
+    that comes as its answer arrives.
+    """
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        _, left = await asyncio.wait(left, timeout=AGAIN_SECONDS)

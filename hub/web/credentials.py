@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from hub.domain.access import ApiKey, Principal, require_tenant
+from hub.domain.access import Admin, ApiKey, Principal, require_tenant
 from hub.domain.errors import (
     Forbidden,
     RoomInvalid,
@@ -103,9 +103,7 @@ async def backend(request: web.Request, scope: str) -> ApiKey:
 
     Raises `Unauthorized`, and `ScopeMissing` also for a user's token, whatever its roles.
     """
-    bearer = presented(request).bearer
-    secret = bearer if bearer.startswith(KEY_PREFIX) else request.headers.get("X-API-Key")
-    if secret:
+    if secret := _key_of(request):
         key = await request.app[HUB].tokens.api_key(_ascii(secret))
         if key.scopes.isdisjoint({scope, "admin"}):
             raise ScopeMissing(f"this API key lacks the scope {scope!r}")
@@ -117,8 +115,32 @@ async def backend(request: web.Request, scope: str) -> ApiKey:
     raise ScopeMissing(f"a user's token cannot do this: it takes an API key with the scope {scope!r}")
 
 
-def tenant_for(request: web.Request, key: ApiKey, body: Any = None) -> str:
-    """The tenant a backend acts in: its own, or for a platform key the one it names.
+async def admin(request: web.Request) -> Admin:
+    """The admin who calls: a user with the role ADMIN in its tenant, or a key with the scope `admin`.
+
+    Raises `Unauthorized`, `Forbidden` for other users, and `ScopeMissing` for other keys.
+    """
+    if secret := _key_of(request):
+        key = await request.app[HUB].tokens.api_key(_ascii(secret))
+        if "admin" not in key.scopes:
+            raise ScopeMissing("this API key lacks the scope 'admin'")
+        return Admin(key.tenant, f"key:{key.id}")
+    who = await principal(request)
+    if not who.is_admin:
+        raise Forbidden("this takes the role ADMIN, or an API key with the scope 'admin'")
+    return Admin(who.tenant, f"user:{who.user}")
+
+
+async def platform(request: web.Request) -> Admin:
+    """The admin of the whole platform: a platform key with the scope `admin`. Raises as `admin` does."""
+    who = await admin(request)
+    if who.tenant is not None:
+        raise Forbidden("this takes a key of the whole platform with the scope 'admin'")
+    return who
+
+
+def tenant_for(request: web.Request, key: ApiKey | Admin, body: Any = None) -> str:
+    """The tenant a backend or an admin acts in: its own, or for a platform key the one it names.
 
     It is named by `tenantId` in the body or by `X-Tenant-Id`; the two may not differ. Raises
     `TenantForbidden` when a tenant's key names another one, and `ValidationFailed`.
@@ -136,6 +158,18 @@ def tenant_for(request: web.Request, key: ApiKey, body: Any = None) -> str:
         return require_tenant(named.pop())
     except RoomInvalid as fault:
         raise _tenant_fault(f"is {fault.detail}") from None
+
+
+def tenant_or_platform(request: web.Request, who: Admin, body: Any = None) -> str | None:
+    """As `tenant_for`; None when a platform key names no tenant and so means the platform itself."""
+    if who.tenant is None and "X-Tenant-Id" not in request.headers and _tenant_in(body) is None:
+        return None
+    return tenant_for(request, who, body)
+
+
+def _key_of(request: web.Request) -> str | None:
+    bearer = presented(request).bearer
+    return bearer if bearer.startswith(KEY_PREFIX) else request.headers.get("X-API-Key")
 
 
 def _tenant_in(body: Any) -> str | None:

@@ -14,9 +14,9 @@ import structlog
 
 from hub.domain.errors import EventUnknown, Invalid, RateLimited, Refusal
 from hub.domain.limits import Allowance
-from hub.services.sessions import Session
+from hub.services.session import Session
 from hub.services.wire import iso_seconds
-from hub.web.parameters import require_id
+from hub.web.parameters import require_id, require_ids
 
 if TYPE_CHECKING:
     from hub.web.context import Services
@@ -62,6 +62,11 @@ async def leave_room(services: Services, session: Session, data: Any) -> Reply:
     return Reply("leftRoom", ({"room": services.sessions.leave(session, _field(data, "room"))},))
 
 
+async def presence(services: Services, session: Session, data: Any) -> Reply:
+    room = data.get("room") if isinstance(data, dict) else data
+    return Reply("presenceStats", (await services.presence.ask(session, room),))
+
+
 async def mark_read(services: Services, session: Session, data: Any) -> Reply:
     id = require_id(_field(data, "id", "notificationId"))
     await services.inbox.mark_read(session.who, [id], by=session.conn.id)
@@ -75,6 +80,12 @@ async def mark_all_read(services: Services, session: Session, data: Any) -> Repl
     )
 
 
+async def mark_seen(services: Services, session: Session, data: Any) -> Reply:
+    ids = require_ids(data if isinstance(data, list) else _field(data, "ids", "id"))
+    marked = await services.inbox.mark_seen(session.who, ids, by=session.conn.id)
+    return Reply("notification:seen", ({"ids": marked.ids, "seenAt": marked.at},))
+
+
 async def refresh(services: Services, session: Session, data: Any) -> Reply:
     token = _field(data, "token")
     if not isinstance(token, str):
@@ -86,8 +97,10 @@ EVENTS: dict[str, Handler] = {
     "ping": ping,
     "joinRoom": join_room,
     "leaveRoom": leave_room,
+    "getPresence": presence,
     "markNotificationRead": mark_read,
     "markAllRead": mark_all_read,
+    "markSeen": mark_seen,
     "refresh": refresh,
 }
 

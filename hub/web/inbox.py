@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import hdrs, web
 
 from hub.domain.access import Principal
+from hub.services.inbox import Marked
 from hub.web.answers import answer_json, answer_unless_known
 from hub.web.context import HUB
 from hub.web.parameters import next_link, notification_id, page_query
@@ -44,6 +45,47 @@ async def mark_read(request: web.Request, who: Principal) -> web.Response:
     change = await inbox.mark_read(who, [id])
     headers = {"X-Unread-Count": str(change["unreadCount"])}
     return answer_json(await inbox.envelope(who, id), headers=headers)
+
+
+async def mark_unread(request: web.Request, who: Principal) -> web.Response:
+    """Mark one as unread again, also when everything was marked as read."""
+    return _marked(await request.app[HUB].inbox.mark_unread(who, [notification_id(request)]))
+
+
+async def mark_seen(request: web.Request, who: Principal) -> web.Response:
+    """Mark one as seen: it was on a screen."""
+    return _marked(await request.app[HUB].inbox.mark_seen(who, [notification_id(request)]))
+
+
+async def archive(request: web.Request, who: Principal) -> web.Response:
+    """Put one into the archive; it does not count as unread there."""
+    return _marked(await request.app[HUB].inbox.archive(who, [notification_id(request)]))
+
+
+async def unarchive(request: web.Request, who: Principal) -> web.Response:
+    """Take one back from the archive."""
+    return _marked(await request.app[HUB].inbox.unarchive(who, [notification_id(request)]))
+
+
+async def remove(request: web.Request, who: Principal) -> web.Response:
+    """Remove one from the caller's inbox, and from nobody else's."""
+    unread = await request.app[HUB].inbox.remove(who, notification_id(request))
+    return web.Response(status=204, headers={"X-Unread-Count": str(unread)})
+
+
+async def stats(request: web.Request, who: Principal) -> web.Response:
+    """How much the caller has, by type and by channel."""
+    return answer_json(await request.app[HUB].inbox.stats(who))
+
+
+async def timeline(request: web.Request, who: Principal) -> web.Response:
+    """Every step of the caller's own deliveries of one notification."""
+    return answer_json(await request.app[HUB].inbox.timeline(who, notification_id(request)))
+
+
+def _marked(change: Marked) -> web.Response:
+    [envelope] = change.items
+    return answer_json(envelope, headers={"X-Unread-Count": str(change.unread)})
 
 
 async def mark_all_read(request: web.Request, who: Principal) -> web.Response:

@@ -13,12 +13,13 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from hub.domain.access import Room
-from hub.domain.errors import NotificationUnknown, RoomInvalid, ValidationFailed
+from hub.domain.errors import Invalid, NotificationUnknown, RoomInvalid, ValidationFailed
 from hub.domain.events import Cursor
 from hub.web.fields import Faults
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 MAX_OFFSET = 1_000_000
+MAX_IDS = 100
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 _ULID = re.compile(r"[0-9A-Za-z]{26}")
 _TYPE = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
@@ -46,6 +47,14 @@ def require_id(text: object) -> str:
     if not isinstance(text, str) or not _ULID.fullmatch(text):
         raise NotificationUnknown("no such notification")
     return text.upper()
+
+
+def require_ids(value: object) -> list[str]:
+    """Up to `MAX_IDS` ids of notifications, or just one. Raises `Invalid` or `NotificationUnknown`."""
+    ids = [value] if isinstance(value, str) else value
+    if not isinstance(ids, list) or not 1 <= len(ids) <= MAX_IDS:
+        raise Invalid(f"'ids' must be a list of 1 to {MAX_IDS} ids")
+    return [require_id(id) for id in ids]
 
 
 def user_id(request: web.Request) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from hub.web import demo, inbox, notifications, outbox, pages, people, plain, sse, tickets
+from hub.web import admin as admins
+from hub.web import demo, inbox, notifications, outbox, pages, people, plain, presence, reports, sse, tickets
 from hub.web.context import Services
-from hub.web.routing import Route, assemble, backend, public, stream, user
+from hub.web.routing import Route, admin, assemble, backend, platform, public, stream, user
 
 ROUTES: tuple[Route, ...] = (
     # Streams.
@@ -20,9 +21,16 @@ ROUTES: tuple[Route, ...] = (
     # The caller's own notification centre.
     user("GET", "/notifications", inbox.page, "The caller's notifications, newest first"),
     user("GET", "/notifications/unread-count", inbox.unread_count, "How many are unread"),
+    user("GET", "/notifications/stats", inbox.stats, "What the caller has, by type and by channel"),
     user("PATCH", "/notifications/read-all", inbox.mark_all_read, "Mark all as read"),
     user("GET", "/notifications/{id}", inbox.one, "One notification"),
+    user("DELETE", "/notifications/{id}", inbox.remove, "Remove one from the caller's inbox"),
     user("PATCH", "/notifications/{id}/read", inbox.mark_read, "Mark one as read"),
+    user("PATCH", "/notifications/{id}/unread", inbox.mark_unread, "Mark one as unread"),
+    user("PATCH", "/notifications/{id}/seen", inbox.mark_seen, "Mark one as seen"),
+    user("PATCH", "/notifications/{id}/archive", inbox.archive, "Put one into the archive"),
+    user("PATCH", "/notifications/{id}/unarchive", inbox.unarchive, "Take one back from the archive"),
+    user("GET", "/notifications/{id}/timeline", inbox.timeline, "Every step of the caller's deliveries"),
     user("POST", "/auth/ticket", tickets.issue, "A single-use ticket for clients that cannot send headers"),
     # What backends send.
     backend("POST", "/notifications", notifications.send, "Notify rooms or a user"),
@@ -33,12 +41,28 @@ ROUTES: tuple[Route, ...] = (
     backend("PUT", "/users/{id}", people.put, "Create or change a person's contact"),
     backend("GET", "/users/{id}", people.get, "A person's contact"),
     backend("DELETE", "/users/{id}", people.delete, "Forget a person's contact"),
+    # What admins see and do.
+    admin("GET", "/admin/presence", presence.overview, "Who is online, over all processes"),
+    admin("GET", "/admin/notifications/logs", reports.logs, "What was sent to whom, also as CSV"),
+    admin("GET", "/admin/notifications/stats", reports.stats, "Counts, delays and the queue"),
+    admin("POST", "/admin/notifications/broadcast", admins.broadcast, "Notify a tenant or a role"),
+    admin("GET", "/admin/deliveries", reports.deliveries, "Deliveries, dead letters among them"),
+    admin("POST", "/admin/deliveries/{id}/retry", admins.retry, "Try a dead delivery again"),
+    admin("POST", "/admin/revoke", admins.revoke, "Call tokens back"),
+    admin("POST", "/admin/connections/{sid}/disconnect", admins.disconnect, "End one connection"),
+    admin("POST", "/admin/api-keys", admins.create_key, "Make an API key; its secret is shown once"),
+    admin("GET", "/admin/api-keys", admins.keys, "API keys without their secrets"),
+    admin("DELETE", "/admin/api-keys/{id}", admins.revoke_key, "Revoke an API key"),
+    admin("GET", "/admin/audit", reports.audit, "What admins did"),
+    platform("POST", "/admin/tenants", admins.create_tenant, "Create a tenant"),
+    platform("GET", "/admin/tenants", admins.tenants, "All tenants"),
     # Pages and probes.
     public("GET", "/livez", pages.livez, "The process answers"),
     public("GET", "/readyz", pages.readyz, "The process should get traffic"),
     public("GET", "/", pages.index, "The demo page"),
     public("GET", "/static/{path:[A-Za-z0-9._/-]{1,200}}", pages.static, "Files of the pages"),
     public("GET", "/dev/outbox", outbox.outbox, "What would have been sent", development=True),
+    user("POST", "/dev/notifications/test", admins.test, "A notification to the caller", development=True),
     public("GET", "/dev/demo", demo.demo, "Who one can be in the demo", development=True),
     public("POST", "/dev/demo/booking", demo.demo_booking, "A made-up booking", development=True),
 )

@@ -1,7 +1,7 @@
 """How a table of routes becomes an application: who may call a route is part of its entry.
 
 A route's handler is told who calls: nothing for a public one, a `Principal` for a user's, an `ApiKey` for
-a backend's. So a handler cannot be reached by anyone its entry does not name.
+a backend's, an `Admin` for an admin's. So a handler cannot be reached by anyone its entry does not name.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from typing import Literal
 
 from aiohttp import hdrs, web
 
-from hub.domain.access import ApiKey, Principal
+from hub.domain.access import Admin, ApiKey, Principal
 from hub.web import credentials, middleware, server_log
 from hub.web.context import HUB, Services
 from hub.web.origins import ORIGINS, Origins
 from hub.web.proxies import TRUSTED, networks
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Access = Literal["public", "user", "notify"]
+Access = Literal["public", "user", "notify", "admin", "platform"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One entry. `access`: public, user (a JWT), or the scope an API key must have.
+    """One entry. `access`: public, user (a JWT), notify (the scope an API key must have), admin (the role
+    ADMIN, or the scope of that name), platform (a key of no tenant with that scope).
 
     `head`: whether HEAD is answered like GET; a stream has none. `development`: not there in production.
     """
@@ -56,13 +57,17 @@ def user(
     path: str,
     handler: Callable[[web.Request, Principal], Awaitable[web.StreamResponse]],
     summary: str,
+    *,
+    development: bool = False,
 ) -> Route:
     """For a user, with a token of theirs."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         return await handler(request, await credentials.principal(request))
 
-    return Route(method=method, path=path, handler=guarded, access="user", summary=summary)
+    return Route(
+        method=method, path=path, handler=guarded, access="user", summary=summary, development=development
+    )
 
 
 def backend(
@@ -77,6 +82,27 @@ def backend(
         return await handler(request, await credentials.backend(request, "notify"))
 
     return Route(method=method, path=path, handler=guarded, access="notify", summary=summary)
+
+
+AdminHandler = Callable[[web.Request, Admin], Awaitable[web.StreamResponse]]
+
+
+def admin(method: str, path: str, handler: AdminHandler, summary: str) -> Route:
+    """For an admin of a tenant or the platform: the role ADMIN, or a key with the scope `admin`."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        return await handler(request, await credentials.admin(request))
+
+    return Route(method=method, path=path, handler=guarded, access="admin", summary=summary)
+
+
+def platform(method: str, path: str, handler: AdminHandler, summary: str) -> Route:
+    """For the whole platform's admin: a key of no tenant with the scope `admin`."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        return await handler(request, await credentials.platform(request))
+
+    return Route(method=method, path=path, handler=guarded, access="platform", summary=summary)
 
 
 def assemble(hub: Services, routes: Iterable[Route]) -> web.Application:

@@ -90,8 +90,12 @@ class Sockets:
             self._serve(namespace)
 
     def attach(self, app: web.Application) -> None:
-        """Serve `/socket.io/`."""
+        """Serve `/socket.io/`, and hear other programs' emitters from the start."""
         self.server.attach(app)
+        app.on_startup.append(self._listen)
+
+    async def _listen(self, app: web.Application) -> None:
+        self.server.manager.initialize()
 
     def _serve(self, namespace: str) -> None:
         def find(sid: str) -> Connection | None:

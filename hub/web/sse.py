@@ -70,7 +70,7 @@ class Sse:
         link = self._begin(request, id)
         conn = link.connection(id, Profile("sse"), types=types)
         self._background.spawn(self._open(conn, link, who, cursor, extra))
-        return Taken()
+        return Taken(200)
 
     async def test(self, request: web.Request) -> web.StreamResponse:
         """`GET /notifications/sse/test`: `connected`, then a tick each second for a minute; no token."""
@@ -78,7 +78,7 @@ class Sse:
             raise RateLimited("too many test streams", retry_after=TEST_SECONDS)
         link = self._begin(request, "")
         self._background.spawn(self._tick(link))
-        return Taken()
+        return Taken(200)
 
     def _begin(self, request: web.Request, conn_id: str) -> StreamLink:
         headers = {

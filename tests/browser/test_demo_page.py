@@ -115,8 +115,8 @@ async def test_a_token_that_is_not_accepted_is_said_and_not_tried_again(
     running_hub: HubCluster, browser: Browser, transport: str
 ) -> None:
     [url] = running_hub.urls
-    people = {"id": "marta", "name": "Marta", "role": "ADMIN", "token": "forged"}
-    hotels = {"tenants": [{"id": "city-hotel", "name": "City Hotel", "users": [people]}]}
+    person = {"id": "marta", "name": "Marta", "role": "ADMIN", "token": "forged"}
+    hotels = {"tenants": [{"id": "city-hotel", "name": "City Hotel", "users": [person]}]}
     page = await browser.new_page()
     await page.route("**/dev/demo", lambda route: route.fulfill(json=hotels))
     await page.goto(f"{url}/?transport={transport}")

@@ -15,28 +15,12 @@ from hub.domain.drafts import Contact, Draft
 from hub.domain.errors import StoreUnavailable, TypeUnknown
 from hub.services.expand import Expand
 from hub.services.timers import FULL, Keep, Timers
+from hub.store.audit import Audit
 from hub.store.outbox import Outbox
 from hub.store.retention import Retention
+from hub.store.revocations import RevocationRows
 from hub.store.scheduled import Scheduled
-from tests.deliverers import LEASE, World
-
-
-class Queue:
-    """Stands where the broker stands: what it was told, and how full it says it is."""
-
-    def __init__(self) -> None:
-        self.handed: list[tuple[str, str]] = []
-        self.depth: int | None = 0
-
-    def hand_out(self, deliveries: Any) -> None:
-        self.handed += deliveries
-
-    async def waiting(self, _channel: str) -> int | None:
-        return self.depth
-
-    def take(self) -> list[str]:
-        ids, self.handed = [id for id, _ in self.handed], []
-        return ids
+from tests.deliverers import LEASE, Queue, World
 
 
 @pytest.fixture
@@ -66,6 +50,8 @@ def timers(
         scheduled=Scheduled(world.db),
         expand=expand(world, chunk=chunk),
         retention=Retention(world.db),
+        revocations=RevocationRows(world.db),
+        audit=Audit(world.db),
         outbox=Outbox(world.db),
         channels=("email",),
         hand_out=queue.hand_out,
@@ -73,7 +59,7 @@ def timers(
         release=release or no_release,
         announce=world.updates.extend,
         clock=world.clock,
-        keep=Keep(events=timedelta(days=30), keys=timedelta(hours=24)),
+        keep=Keep(events=timedelta(days=30), keys=timedelta(hours=24), audit=timedelta(days=365)),
     )
 
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from hub.domain.delivery import Status
+from hub.domain.delivery import Status, Step
 from hub.domain.drafts import Contact
-from hub.store.deliveries import Call, Deliveries, Step
+from hub.store.deliveries import Deliveries
 from hub.store.engine import Database
 from tests.deliverers import LEASE, World
 
@@ -45,6 +45,7 @@ async def test_of_claimers_in_different_processes_exactly_one_gets_each_delivery
 
 async def test_a_claim_brings_what_is_needed_to_send(world: World) -> None:
     await world.people.put("acme", Contact(user="42", locale="de", timezone="Asia/Tokyo"), now=world.now)
+    await world.people.put("other", Contact(user="42", locale="fr", timezone="Europe/Paris"), now=world.now)
     [id] = await world.put("42")
     found = await world.deliveries.claim(id, now=world.now, lease=LEASE)
     assert found is not None
@@ -93,6 +94,27 @@ async def test_who_lost_the_fence_can_write_nothing(world: World) -> None:
     assert await world.finish(id, second.fence, SENT)
 
 
+async def test_the_fence_holds_between_two_that_act_in_the_same_moment(world: World) -> None:
+    [id] = await world.put("42")
+    old = await world.deliveries.claim(id, now=world.now, lease=LEASE)
+    world.pass_time(LEASE)
+    await world.backlog.recover(now=world.now)
+    new = await world.deliveries.claim(id, now=world.now, lease=LEASE)
+    assert old is not None
+    assert new is not None
+    fences = (old.fence, new.fence, old.fence)
+    calls = await asyncio.gather(
+        *(world.deliveries.start_call(id, fence, provider="p", now=world.now) for fence in fences)
+    )
+    assert calls == [None, 1, None]
+    steps = (Step(status=Status.DEAD), SENT, Step(status=Status.DEAD))
+    moved = await asyncio.gather(
+        *(world.finish(id, fence, step) for fence, step in zip(fences, steps, strict=True))
+    )
+    assert [delivery.status if delivery else None for delivery in moved] == [None, Status.SENT, None]
+    assert (await world.delivery(id)).status is Status.SENT
+
+
 async def test_a_call_is_not_started_when_the_lease_has_ended(world: World) -> None:
     [id] = await world.put("42")
     found = await world.deliveries.claim(id, now=world.now, lease=LEASE)
@@ -100,6 +122,19 @@ async def test_a_call_is_not_started_when_the_lease_has_ended(world: World) -> N
     world.pass_time(LEASE)
     assert await world.deliveries.start_call(id, found.fence, provider="p", now=world.now) is None
     assert (await world.delivery(id)).attempts == 0
+
+
+async def test_a_worker_that_overslept_its_lease_finds_its_claim_gone(world: World) -> None:
+    [id] = await world.put("42")
+    found = await world.deliveries.claim(id, now=world.now, lease=LEASE)
+    assert found is not None
+    world.pass_time(LEASE)
+    await world.backlog.recover(now=world.now)
+    world.pass_time(5)
+    assert await due(world) == [(id, "email")]  # with the queue's own lease, and still the same fence
+    assert await world.deliveries.start_call(id, found.fence, provider="p", now=world.now) is None
+    assert await world.finish(id, found.fence, Step(status=Status.DEAD)) is None
+    assert (await world.delivery(id)).status is Status.QUEUED
 
 
 async def test_a_late_answer_counts_as_long_as_nobody_else_has_claimed(world: World) -> None:
@@ -236,55 +271,3 @@ async def test_what_a_claimer_holds_is_not_handed_out(world: World) -> None:
     world.pass_time(60)
     assert await claim(world, id)
     assert await due(world) == []
-
-
-# -- what people see ---------------------------------------------------------------------------------
-async def test_a_call_is_in_the_history_from_its_start_to_its_end(world: World) -> None:
-    [id] = await world.put("42")
-    fence = await world.claim_and_call(id)
-    [running] = await world.deliveries.attempts(id)
-    assert (running.number, running.outcome, running.started_at) == (1, None, world.now)
-    call = Call(number=1, outcome="temporary", duration_ms=12.5, detail="451 later")
-    await world.finish(id, fence, Step(status=Status.FAILED, due_at=world.now, call=call))
-    await world.claim_and_call(id)
-    first, second = await world.deliveries.attempts(id)
-    assert (first.outcome, first.duration_ms, first.detail) == ("temporary", 12.5, "451 later")
-    assert (second.number, second.outcome) == (2, None)
-
-
-async def test_a_person_sees_their_own_deliveries_of_the_events_asked_for(world: World) -> None:
-    [mine, _] = await world.put("42", "7")
-    first = world.event_id
-    fence = await world.claim_and_call(mine)
-    await world.finish(mine, fence, Step(status=Status.FAILED, due_at=world.now, error="451 later"))
-    await world.put("42")
-    assert await world.deliveries.channels_of("acme", "42", [first]) == {
-        first: [{"channel": "email", "status": "retrying", "attempts": 1, "error": "451 later"}]
-    }
-    assert await world.deliveries.channels_of("other", "42", [first]) == {}
-    assert await world.deliveries.channels_of("acme", "42", []) == {}
-
-
-async def test_cancelling_stops_what_has_not_left_and_nothing_else(world: World) -> None:
-    pending, failed, sent, held = await world.put("a", "b", "c", "d", expand=[("role:ADMIN", ("email",))])
-    event_id = world.event_id
-    [other] = await world.put("a")
-    fence = await world.claim_and_call(failed)
-    await world.finish(failed, fence, Step(status=Status.FAILED, due_at=world.now))
-    await world.finish(sent, await world.claim_and_call(sent), SENT)
-    await world.claim_and_call(held)
-
-    assert await world.deliveries.cancel_pending("other", event_id, now=world.now) == []
-    cancelled = await world.deliveries.cancel_pending("acme", event_id, now=world.now)
-    assert sorted(item.id for item in cancelled) == sorted([pending, failed])
-    assert {item.update.status for item in cancelled} == {"cancelled"}
-    assert [item.status for item in await world.all(sent, held, other)] == [
-        Status.SENT,
-        Status.SENDING,
-        Status.PLANNED,
-    ]
-    world.pass_time(1e6)
-    assert not await claim(world, pending)
-    assert not await claim(world, failed)
-    assert await world.expansions.open(limit=10) == []
-    assert await world.deliveries.cancel_pending("acme", event_id, now=world.now) == []

@@ -122,6 +122,19 @@ async def test_a_namespace_gets_what_names_it(valkey_url: str, prefix: str) -> N
         assert await ws.receive_str(timeout=5) == '42/ws/notifications,["y",{}]'
 
 
+async def test_whoever_starts_the_listening_twice_hears_everything_once(valkey_url: str, prefix: str) -> None:
+    async with floor(manager=listening(valkey_url, prefix)) as served:
+        served.sio.manager.initialize()
+        await served.sio.manager.listening()
+        async with (
+            member(served, "default/user:1") as ws,
+            backend_of(valkey_url, prefix) as backend,
+        ):
+            for number in range(2):
+                await backend.emit("x", number, room="user:1")
+            assert [await ws.receive_str(timeout=5) for _ in range(2)] == ['42["x",0]', '42["x",1]']
+
+
 async def test_a_program_can_kick_but_not_move_clients(valkey_url: str, prefix: str) -> None:
     async with floor(manager=listening(valkey_url, prefix)) as served, member(served) as ws:
         [conn] = served.connections()

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from hub.realtime import websocket
 from hub.realtime.connection import Connection
 from hub.realtime.fanout import Fanout
 from hub.realtime.frames import Frame, Profile
@@ -18,7 +19,7 @@ from hub.realtime.plain import PlainSockets
 from hub.realtime.takeover import Taken
 from hub.realtime.websocket import HandshakeError
 from tests.buses import eventually
-from tests.realtime import event, on_both_loops
+from tests.realtime import Raw, event, on_both_loops
 
 
 class Plain:
@@ -120,6 +121,25 @@ async def test_the_close_code_says_whether_to_come_back(reconnect: bool, code: i
         message = await ws.receive()
         assert (message.data, message.extra) == (code, "token_expired")
         await eventually(lambda: served.log == ["closed"])
+
+
+@on_both_loops
+async def test_who_does_not_answer_a_close_frame_is_cut_and_not_pinged_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(websocket, "CLOSE_TIMEOUT", 0.3)
+    async with plain(ping_interval=0.1) as served:
+        raw = await Raw.open(served.port)
+        try:
+            await raw.request(
+                "/",
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+            )
+            served.connections[0].close("lifetime", "old", reconnect=True)
+            assert await raw.read_all() == b"\x88\x0a\x03\xf4lifetime"
+        finally:
+            raw.close()
 
 
 @on_both_loops

@@ -92,7 +92,13 @@ async def test_an_upgrade_that_comes_to_nothing_leaves_the_session_on_polling() 
                 await ws.receive(timeout=5)
             ).type is aiohttp.WSMsgType.CLOSE  # it was not finished in time
         assert await served.poll(url) == '42["booking.created",{"n": 1}]'
-        assert served.log == ["connect"]
+        async with served.http.ws_connect(socket_url) as ws:  # it may try again
+            await ws.send_str("2probe")
+            assert await ws.receive_str() == "3probe"
+            await ws.send_str("5")
+            await ws.send_str('421["echo",1]')
+            assert await ws.receive_str(timeout=5) == "431[1]"
+        assert served.log[0] == "connect"
 
 
 @on_both_loops
@@ -100,9 +106,11 @@ async def test_a_second_websocket_for_a_session_is_accepted_and_closed() -> None
     async with floor() as served:
         url = (await served.open_polling()).replace("transport=polling", "transport=websocket")
         async with served.http.ws_connect(url) as first:
+            await refused(served, url)  # before the first one has probed
             await first.send_str("2probe")
             assert await first.receive_str() == "3probe"
             await refused(served, url)  # while the first one probes
+            assert served.sio.eio.probes
             await first.send_str("5")
             await eventually(lambda: all(s.carrier.name == "websocket" for s in _sessions(served)))
             await refused(served, url)  # and when it carries the session

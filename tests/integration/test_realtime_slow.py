@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import aiohttp
 import structlog
@@ -28,27 +29,25 @@ async def test_a_stopped_reader_is_cut_at_the_bound_and_the_others_get_everythin
     async with (
         floor(max_bytes=300_000) as served,
         served.raw_socket(receive_buffer=4096) as stopped,
-        served.socket() as ws,
+        AsyncExitStack() as stack,
     ):
-        await served.joined(2)
+        lively = [await stack.enter_async_context(served.socket()) for _ in range(5)]
+        await served.joined(6)
         slow = served.connections()[0]
         link = slow.link.outflow
         assert link is not None
-        worst, reading = 0, asyncio.ensure_future(read_numbers(ws, count))
+        worst, reading = 0, asyncio.gather(*(read_numbers(ws, count) for ws in lively))
         with structlog.testing.capture_logs() as lines:
             for number in range(count):
                 served.fanout.publish(event(number, size=size), [EVERYONE])
-                await asyncio.sleep(0)
                 worst = max(worst, link.transport.get_write_buffer_size())
-                while not reading.done() and not slow.closed and number % 20 == 19:
-                    await asyncio.sleep(0.001)  # a live reader gets its turn
-                    break
-            assert await reading == list(range(count))
+                await asyncio.sleep(0.001)  # the live readers get their turn
+            assert await reading == [list(range(count))] * 5
             await eventually(lambda: served.log.count("disconnect") == 1)
         assert slow.closed
         assert worst < 300_000 + 2 * (size + 100)  # the bound, and one turn of the loop
         assert [line["action"] for line in lines] == ["connection.cut"]
-        assert len(served.fanout.members(EVERYONE)) == 1
+        assert len(served.fanout.members(EVERYONE)) == 5
         stopped.close()
 
 

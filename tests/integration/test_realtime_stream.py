@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from hub.realtime import stream
 from hub.realtime.frames import Frame, Profile
-from hub.realtime.outflow import USER_TIMEOUT_MS, Tick
+from hub.realtime.outflow import HIGH_WATER, LOW_WATER, USER_TIMEOUT_MS, Tick
 from hub.realtime.stream import Streams
 from hub.realtime.takeover import Taken
 from tests.buses import eventually
@@ -134,6 +135,19 @@ async def test_a_compressed_stream_can_be_read_event_by_event() -> None:
             assert await easy.content.read() == b""
 
 
+@on_both_loops
+async def test_who_does_not_fetch_the_end_of_a_stream_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "END_TIMEOUT", 0.1)
+    async with floor() as served, served.raw_stream(receive_buffer=4096):
+        [conn], [link] = served.streamed, served.links
+        while not conn.crowded:
+            conn.send(event(1, size=20_000))
+            served.tick.flush()
+        link.end()
+        link.end()
+        await eventually(lambda: served.log == ["closed"])
+
+
 @pytest.mark.parametrize("farewell", [socket.SHUT_WR, None], ids=["half-close", "close"])
 @on_both_loops
 async def test_a_client_that_goes_is_noticed(farewell: int | None) -> None:
@@ -154,6 +168,16 @@ async def test_what_a_client_sends_on_its_stream_is_ignored() -> None:
         await raw.write(b"GET / HTTP/1.1\r\n\r\n" + b"x" * 300_000)
         served.fanout.publish(event(1), [EVERYONE])
         assert b'data: {"n": 1}' in await raw.read_until(b"\n\n")
+
+
+@on_both_loops
+async def test_a_client_that_pipelined_behind_its_stream_is_still_noticed_when_it_goes() -> None:
+    async with floor() as served:
+        raw = await Raw.open(served.port)
+        await raw.write(b"GET /stream HTTP/1.1\r\nHost: hub\r\n\r\n" * 500)
+        await served.joined(1)
+        raw.close()
+        await eventually(lambda: served.log == ["closed"])
 
 
 @on_both_loops
@@ -202,6 +226,7 @@ async def test_the_kernel_is_told_to_give_up_on_peers_that_vanish() -> None:
             assert outflow is not None
             sock = outflow.transport.get_extra_info("socket")
             assert sock.getsockopt(socket.IPPROTO_TCP, option) == USER_TIMEOUT_MS
+            assert outflow.transport.get_write_buffer_limits() == (LOW_WATER, HIGH_WATER)
 
 
 @on_both_loops
@@ -235,7 +260,7 @@ async def test_a_stream_works_over_tls(certificate: tuple[Path, Path]) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         link = streams.open(request, {"Content-Type": "text/event-stream"}, on_close=closed.set)
         link.connection("c", Profile("sse")).send(event(1))
-        return Taken()
+        return Taken(200)
 
     app = web.Application()
     app.router.add_get("/", handler)

@@ -174,10 +174,8 @@ async def test_a_connection_does_not_live_for_ever(smtp: Smtp, mail_server: Mail
 async def test_a_cancelled_call_leaves_no_half_used_connection(smtp: Smtp, mail_server: MailServer) -> None:
     await smtp.send(MESSAGE)
     mail_server.say(HANG)
-    tried = mail_server.tried
     call = asyncio.create_task(smtp.send(MESSAGE))
-    while mail_server.tried == tried:
-        await asyncio.sleep(0.01)
+    await mail_server.asked(2)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call

@@ -48,6 +48,7 @@ ADDRESSES = [
     "",
     "ana@exa mple.org",
     "ana@example..org",
+    "ana@" + "x" * 70 + ".example",
     "an..a@example.org",
     '"ana"@example.org',
     "a" * 300 + "@example.org",

@@ -65,11 +65,11 @@ async def test_events_that_the_bus_never_carried_are_found(living: Start) -> Non
 async def test_a_stock_emitter_in_another_program_reaches_the_rooms(living: Start, valkey_url: str) -> None:
     hub = await living()
     emitter = socketio.RedisManager(valkey_url, write_only=True)
+    await hub.hub.manager.listening()  # before the first client has come
     async with (
         Ear(hub.url, hub.token("42", "ADMIN")) as acme,
         Ear(hub.url, hub.token("42", "ADMIN", tenant="default")) as default,
     ):
-        await hub.hub.manager.listening()
         for room in ("role:ADMIN", "acme/role:ADMIN"):
             await asyncio.to_thread(emitter.emit, "legacy", {"room": room}, room=room)
         assert await default.wait("legacy") == {"room": "role:ADMIN"}

@@ -185,7 +185,14 @@ WALK: dict[tuple[str, str], tuple[str, Any]] = {
     ("GET", "/notifications/unread-count"): ("/notifications/unread-count", None),
     ("PATCH", "/notifications/read-all"): ("/notifications/read-all", None),
     ("GET", "/notifications/{id}"): (f"/notifications/{ID}", None),
+    ("DELETE", "/notifications/{id}"): (f"/notifications/{ID}", None),
     ("PATCH", "/notifications/{id}/read"): (f"/notifications/{ID}/read", None),
+    ("PATCH", "/notifications/{id}/unread"): (f"/notifications/{ID}/unread", None),
+    ("PATCH", "/notifications/{id}/seen"): (f"/notifications/{ID}/seen", None),
+    ("PATCH", "/notifications/{id}/archive"): (f"/notifications/{ID}/archive", None),
+    ("PATCH", "/notifications/{id}/unarchive"): (f"/notifications/{ID}/unarchive", None),
+    ("GET", "/notifications/{id}/timeline"): (f"/notifications/{ID}/timeline", None),
+    ("GET", "/notifications/stats"): ("/notifications/stats", None),
     ("POST", "/auth/ticket"): ("/auth/ticket", None),
     ("POST", "/notifications"): ("/notifications", GOOD),
     ("POST", "/notifications/batch"): ("/notifications/batch", [GOOD]),
@@ -195,6 +202,21 @@ WALK: dict[tuple[str, str], tuple[str, Any]] = {
     ("PUT", "/users/{id}"): ("/users/ana", {}),
     ("GET", "/users/{id}"): ("/users/ana", None),
     ("DELETE", "/users/{id}"): ("/users/ana", None),
+    ("GET", "/admin/presence"): ("/admin/presence", None),
+    ("GET", "/admin/notifications/logs"): ("/admin/notifications/logs", None),
+    ("GET", "/admin/notifications/stats"): ("/admin/notifications/stats", None),
+    ("POST", "/admin/notifications/broadcast"): ("/admin/notifications/broadcast", {"title": "x"}),
+    ("GET", "/admin/deliveries"): ("/admin/deliveries", None),
+    ("POST", "/admin/deliveries/{id}/retry"): (f"/admin/deliveries/{ID}/retry", None),
+    ("POST", "/admin/revoke"): ("/admin/revoke", {"jti": "nobody's"}),
+    ("POST", "/admin/connections/{sid}/disconnect"): ("/admin/connections/nobody/disconnect", None),
+    ("POST", "/admin/api-keys"): ("/admin/api-keys", {"scopes": ["read"]}),
+    ("GET", "/admin/api-keys"): ("/admin/api-keys", None),
+    ("DELETE", "/admin/api-keys/{id}"): (f"/admin/api-keys/{ID}", None),
+    ("GET", "/admin/audit"): ("/admin/audit", None),
+    ("POST", "/admin/tenants"): ("/admin/tenants", {"id": "globex"}),
+    ("GET", "/admin/tenants"): ("/admin/tenants", None),
+    ("POST", "/dev/notifications/test"): ("/dev/notifications/test", None),
     ("GET", "/livez"): ("/livez", None),
     ("GET", "/readyz"): ("/readyz", None),
     ("GET", "/"): ("/", None),
@@ -205,13 +227,15 @@ WALK: dict[tuple[str, str], tuple[str, Any]] = {
 }
 # access -> caller -> what a refusal for want of rights is; "": let through to the handler
 MAY = {
-    "public": {"nobody": "", "user": "", "admin": "", "reader": "", "backend": ""},
+    "public": dict.fromkeys(("nobody", "user", "admin", "reader", "backend", "keeper", "platform"), ""),
     "user": {
         "nobody": "token_missing",
         "user": "",
         "admin": "",
         "reader": "forbidden",
         "backend": "forbidden",
+        "keeper": "forbidden",
+        "platform": "forbidden",
     },
     "notify": {
         "nobody": "token_missing",
@@ -219,6 +243,26 @@ MAY = {
         "admin": "scope_missing",
         "reader": "scope_missing",
         "backend": "",
+        "keeper": "",
+        "platform": "",
+    },
+    "admin": {
+        "nobody": "token_missing",
+        "user": "forbidden",
+        "admin": "",
+        "reader": "scope_missing",
+        "backend": "scope_missing",
+        "keeper": "",
+        "platform": "",
+    },
+    "platform": {
+        "nobody": "token_missing",
+        "user": "forbidden",
+        "admin": "forbidden",
+        "reader": "scope_missing",
+        "backend": "scope_missing",
+        "keeper": "forbidden",
+        "platform": "",
     },
 }
 
@@ -227,12 +271,15 @@ async def test_every_route_lets_in_whom_its_entry_names_and_nobody_else(living: 
     hub = await living()
     made = await hub.hub.keys.create("acme", ["read"], "reader", now=datetime.now(UTC))
     backend = await hub.hub.keys.create("acme", ["notify"], "backend", now=datetime.now(UTC))
+    keeper = await hub.hub.keys.create("acme", ["admin"], "keeper", now=datetime.now(UTC))
     callers: dict[str, dict[str, str]] = {
         "nobody": {},
         "user": {"Authorization": f"Bearer {hub.token('42', 'CUSTOMER')}"},
         "admin": {"Authorization": f"Bearer {hub.token('1', 'ADMIN')}"},
         "reader": {"Authorization": f"Bearer {made[1]}"},
         "backend": {"Authorization": f"Bearer {backend[1]}"},
+        "keeper": {"Authorization": f"Bearer {keeper[1]}"},
+        "platform": {"Authorization": f"Bearer {DEVELOPMENT_KEY}", "X-Tenant-Id": "acme"},
     }
     assert {(route.method, route.path) for route in ROUTES} == set(WALK)
     for route in ROUTES:

@@ -11,6 +11,7 @@ import pytest
 
 from hub.cluster.embedded import free_port
 from hub.settings import DEVELOPMENT_KEY
+from hub.store.migrate import migrate
 from tests.launched import Launched, ask, descendants, until, wait_gone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -26,8 +27,7 @@ def test_a_worker_takes_only_from_its_queues(tmp_path: Path, valkey_url: str) ->
     port = free_port()
     settings = {"REDIS_URL": valkey_url, "HUB_REDIS_PREFIX": f"worker-{port}"}
     url = f"http://127.0.0.1:{port}"
-    with Launched("migrate", directory=tmp_path) as migrate:
-        assert migrate.wait() == 0
+    migrate(f"sqlite:///{tmp_path}/.hub/hub.db")
     with Launched("serve", "--port", str(port), directory=tmp_path, **settings):
         next(answer for answer in until(f"{url}/readyz") if answer.status == 200)
         timers = ["--queues", "task.timers,task.cleanup", "--concurrency", "2"]

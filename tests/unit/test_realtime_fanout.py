@@ -151,15 +151,24 @@ async def test_nothing_overtakes_whatever_way_it_takes() -> None:
         assert [heard(paper) for _, paper in crowd] == expected
 
 
-async def test_who_comes_later_in_the_same_turn_has_missed_it_and_who_goes_still_gets_it() -> None:
+async def test_who_comes_in_the_same_turn_has_missed_what_was_published_before() -> None:
     fanout = Fanout()
     crowd = [connect(fanout, f"c{n}", "a") for n in range(10)]
     fanout.publish(frame("x"), ["a"])
     _, late = connect(fanout, "late", "a")
-    fanout.leave(crowd[0][0], "a")
     fanout.publish(frame("y"), ["a"])
     await turn()
     assert heard(late) == ["y"]
+    assert heard(crowd[1][1]) == ["x", "y"]
+
+
+async def test_who_goes_in_the_same_turn_gets_what_was_published_before() -> None:
+    fanout = Fanout()
+    crowd = [connect(fanout, f"c{n}", "a") for n in range(10)]
+    fanout.publish(frame("x"), ["a"])
+    fanout.leave(crowd[0][0], "a")
+    fanout.publish(frame("y"), ["a"])
+    await turn()
     assert heard(crowd[0][1]) == ["x"]
     assert heard(crowd[1][1]) == ["x", "y"]
 
@@ -219,6 +228,19 @@ async def test_what_is_sent_while_held_comes_after_the_replay_and_in_order() -> 
     assert heard(crowd[1][1]) == ["before", "live1", "live2", "live3"]
 
 
+async def test_what_was_published_just_before_the_release_comes_last() -> None:
+    fanout = Fanout()
+    crowd = [connect(fanout, f"c{n}", "a") for n in range(10)]
+    conn, paper = crowd[0]
+    conn.hold()
+    fanout.publish(frame("live1"), ["a"])
+    await turn()
+    fanout.publish(frame("live2"), ["a"])
+    conn.release()
+    await turn()
+    assert heard(paper) == ["live1", "live2"]
+
+
 async def test_a_change_of_profile_counts_from_that_moment() -> None:
     fanout = Fanout()
     crowd = [connect(fanout, f"c{n}", "a") for n in range(10)]
@@ -267,29 +289,33 @@ async def test_a_full_buffer_crowds_a_connection_and_a_fuller_one_ends_it() -> N
     conn, paper = crowd[0]
     link = conn.link.outflow
     assert link is not None
+    fanout.publish(frame("w"), ["a"])
+    await turn()
     paper.buffered = HIGH_WATER + 1
     link.pause_writing()
     assert conn.crowded
     fanout.publish(frame("x"), ["a"])
     await turn()
-    assert heard(paper) == ["x"]  # crowded, but within its bound
+    assert heard(paper) == ["w", "x"]  # crowded, but within its bound
     waiting = asyncio.ensure_future(conn.drained())
     await turn()
     assert not waiting.done()
     link.resume_writing()
     assert await waiting
+    fanout.publish(frame("y"), ["a"])
+    await turn()
     link.pause_writing()
     paper.buffered = fanout.tick.max_bytes + 1
     waiting = asyncio.ensure_future(conn.drained())
     await turn()
     with structlog.testing.capture_logs() as lines:
-        fanout.publish(frame("y"), ["a"])
+        fanout.publish(frame("z"), ["a"])
         await turn()
     assert [line["action"] for line in lines] == ["connection.cut"]
     assert paper.aborted
-    assert heard(paper) == ["x"]
+    assert heard(paper) == ["w", "x", "y"]
     assert await waiting is False
-    assert heard(crowd[1][1]) == ["x", "y"]
+    assert heard(crowd[1][1]) == ["w", "x", "y", "z"]
 
 
 async def test_a_held_connection_is_bounded() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from websockets.frames import Opcode
 
 from hub.realtime.errors import ProtocolError, TooLarge
 from hub.realtime.strict import MAX_DEPTH, RESERVED, StrictPacket, too_deep
-from hub.realtime.wsframes import FrameParser, Op
+from hub.realtime.wsframes import FrameParser, Op, Parsers
 
 
 def sent(op: int, payload: bytes, *, fin: bool = True, mask: bool = True) -> bytes:
@@ -44,6 +45,38 @@ def test_messages_come_out_whole_however_they_are_cut(
         at, turn = at + size, turn + 1
     assert [payload for op, payload in got if op in (Op.TEXT, Op.BINARY)] == messages
     assert all(payload == b"between" for op, payload in got if op is Op.PING)
+
+
+@given(
+    st.lists(st.lists(st.text(max_size=30) | st.binary(max_size=200), max_size=4), min_size=2, max_size=4),
+    st.randoms(use_true_random=False),
+)
+def test_connections_that_share_parsers_never_see_each_other(
+    clients: list[list[str | bytes]], dice: random.Random
+) -> None:
+    parsers = Parsers(1 << 20)
+    wires = []
+    for messages in clients:
+        wire = b""
+        for message in messages:
+            data = message.encode() if isinstance(message, str) else message
+            cut = dice.randrange(len(data) + 1)
+            wire += sent(1 if isinstance(message, str) else 2, data[:cut], fin=False)
+            wire += sent(9, b"ping") + sent(0, data[cut:])
+        wires.append(wire)
+    held: list[FrameParser | None] = [None] * len(clients)
+    got: list[list[str | bytes]] = [[] for _ in clients]
+    while any(wires):
+        number = dice.choice([n for n, wire in enumerate(wires) if wire])
+        size = dice.choice([1, 2, 5, 50, 1000])
+        piece, wires[number] = wires[number][:size], wires[number][size:]
+        parser = held[number] or parsers.take()
+        got[number] += [payload for op, payload in parser.feed(piece) if op is not Op.PING]
+        held[number] = None if parser.idle else parser
+        if parser.idle:
+            parsers.give(parser)
+    assert got == clients
+    assert held == [None] * len(clients)
 
 
 BROKEN = {

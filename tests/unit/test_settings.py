@@ -34,6 +34,7 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "jwt_algorithms": ("RS256, ES256", ["RS256", "ES256"]),
     "cors_origin": ("https://a.example,https://b.example", ["https://a.example", "https://b.example"]),
     "trusted_proxies": ("10.0.0.1,10.1.0.0/16", ["10.0.0.1", "10.1.0.0/16"]),
+    "presence_roles": ("ADMIN, PROFESSIONAL", ["ADMIN", "PROFESSIONAL"]),
     "email_provider": ("smtp", "smtp"),
     "email_tls": ("none", "none"),
     "max_json_depth": ("33", 33),
@@ -57,8 +58,10 @@ def sample(field: str) -> tuple[str, Any]:
         return str(not default).lower(), not default
     if isinstance(default, int | float):
         return str(default + 1), default + 1
-    if default is None and "bool" in str(Settings.model_fields[field].annotation):
-        return "true", True
+    kind = str(Settings.model_fields[field].annotation)
+    for word, given in (("bool", ("true", True)), ("int", ("7", 7)), ("float", ("7.5", 7.5))):
+        if word in kind:
+            return given
     return "something", "something"
 
 

@@ -59,6 +59,7 @@ def tokens(memory: Memory | None = None, **options: Any) -> Tokens:
         "tickets": memory,
         "api_keys": memory,
         "log": memory,
+        "require_valid": lambda who: None,
         "create_tenants": False,
     } | options
     keys = KeySource(secret=SECRET, algorithms=algorithms, jwks=arguments.pop("jwks", None))

@@ -20,6 +20,8 @@ NO_FILTER: dict[str, Any] = {
     "after": None,
 }
 
+MARKS = ["unread", "seen", "archive", "unarchive"]
+
 
 @pytest.fixture
 async def web() -> AsyncIterator[Doors]:
@@ -154,8 +156,37 @@ async def test_marking_all_as_read_says_how_many(web: Doors) -> None:
     assert web.hub.stored == [ANA]
 
 
+@pytest.mark.parametrize("what", MARKS)
+async def test_each_mark_answers_with_its_envelope_and_the_count(web: Doors, what: str) -> None:
+    answer = await web.call("PATCH", f"/notifications/{ID.lower()}/{what}", headers=USER)
+    assert (answer.status, answer.json) == (200, {"id": ID})
+    assert answer.headers["X-Unread-Count"] == "2"
+    assert web.hub.stored == [(what, ID)]
+
+
+async def test_removing_one_has_no_body(web: Doors) -> None:
+    answer = await web.call("DELETE", f"/notifications/{ID}", headers=USER)
+    assert (answer.status, answer.body, answer.headers["X-Unread-Count"]) == (204, b"", "2")
+    assert web.hub.stored == [("remove", ID)]
+
+
+async def test_counts_by_type_and_a_timeline_are_their_own_answers(web: Doors) -> None:
+    web.hub.shown = Page([], total=9, unread=4)
+    assert (await web.get("/notifications/stats", headers=USER)).json == {"total": 9}
+    assert (await web.get(f"/notifications/{ID}/timeline", headers=USER)).json == [{"deliveryId": ID}]
+
+
 @pytest.mark.parametrize("id", ["7", "sse-not", "%00", "x" * 26, "..%2f..%2fetc", "%FF"])
-@pytest.mark.parametrize(("method", "tail"), [("GET", ""), ("PATCH", "/read")])
+@pytest.mark.parametrize(
+    ("method", "tail"),
+    [
+        ("GET", ""),
+        ("DELETE", ""),
+        ("GET", "/timeline"),
+        ("PATCH", "/read"),
+        *(("PATCH", f"/{what}") for what in MARKS),
+    ],
+)
 async def test_a_notification_of_nobody_is_unknown(web: Doors, method: str, tail: str, id: str) -> None:
     answer = await web.call(method, f"/notifications/{id}{tail}", headers=USER)
     assert answer.refused == (404, "notification_unknown")
@@ -169,6 +200,10 @@ ROUTES = [
     ("GET", f"/notifications/{ID}"),
     ("PATCH", f"/notifications/{ID}/read"),
     ("PATCH", "/notifications/read-all"),
+    *(("PATCH", f"/notifications/{ID}/{what}") for what in MARKS),
+    ("DELETE", f"/notifications/{ID}"),
+    ("GET", f"/notifications/{ID}/timeline"),
+    ("GET", "/notifications/stats"),
     ("POST", "/auth/ticket"),
 ]
 WHO = [

@@ -81,8 +81,7 @@ async def poll(server: EngineServer, session: Session, request: web.Request) -> 
         return refuse("duplicate poll")
     carrier.busy = True
     try:
-        carrier.settle()
-        if not session.outbox and session.open:
+        if not session.outbox:
             carrier.waiter = asyncio.get_running_loop().create_future()
             hold = UPGRADE_HOLD if session.state is State.UPGRADING else None
             await asyncio.wait([carrier.waiter], timeout=hold)

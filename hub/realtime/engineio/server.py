@@ -19,6 +19,7 @@ from aiohttp import web
 from hub.realtime.departures import Departures
 from hub.realtime.engineio.packets import Kind, Packet, encode_payload
 from hub.realtime.engineio.polling import PollingCarrier, poll, push, refuse, reply
+from hub.realtime.engineio.requests import environ_of, peer_address, same_host
 from hub.realtime.engineio.session import Reason, Session, State
 from hub.realtime.engineio.websocket import SocketCarrier
 from hub.realtime.errors import ProtocolError
@@ -27,25 +28,11 @@ from hub.realtime.pulse import Pulse
 from hub.realtime.serial import Serial
 from hub.realtime.takeover import Taken, take_over
 from hub.realtime.websocket import CLOSE_TIMEOUT, HandshakeError, accept_key
+from hub.realtime.wsframes import Parsers
 
 log = structlog.get_logger(__name__)
 Handler = Callable[..., Any]
-Headers = tuple[tuple[str, str], ...]
-# What an application may want to know of the first request; the rest is not kept for hours.
-KEPT_HEADERS: Headers = tuple(
-    (name, "HTTP_" + name.upper().replace("-", "_"))
-    for name in ("Authorization", "Cookie", "Origin", "X-Api-Key", "Sec-WebSocket-Protocol")
-)
 MAX_PACKETS = 10_000  # in one POST; its bytes are bounded anyway
-
-
-def same_host(origin: str, request: web.Request) -> bool:
-    """The rule when none is given: a page may call the host it came from."""
-    return origin.partition("://")[2] == request.host
-
-
-def peer_address(request: web.Request) -> str:
-    return request.remote or ""
 
 
 class EngineServer:
@@ -87,6 +74,7 @@ class EngineServer:
         self.max_outbox_packets = max_outbox_packets
         self.sessions: dict[str, Session] = {}
         self.probes: set[str] = set()  # sids with a WebSocket that may upgrade
+        self.parsers = Parsers(max_payload)
         self.departures = Departures()  # closing handshakes under way
         self.handlers: dict[str, Handler] = {}
         self.pulse: Pulse[Session] = Pulse(
@@ -110,10 +98,6 @@ class EngineServer:
         """Send one message; a text message gets its packet type."""
         if (session := self.sessions.get(sid)) is not None:
             session.send(data if isinstance(data, bytes) else "4" + data)
-
-    async def send_packet(self, sid: str, packet: Any) -> None:
-        """`packet` is an `engineio.packet.Packet` of type MESSAGE."""
-        await self.send(sid, packet.data)
 
     async def disconnect(self, sid: str, reason: Reason = Reason.SERVER) -> None:
         if (session := self.sessions.get(sid)) is not None:
@@ -179,6 +163,8 @@ class EngineServer:
             response.headers["Access-Control-Allow-Headers"] = "Content-Type, Authorization"
             return response
         query, transport = request.query, request.query.get("transport")
+        if self._closing and "sid" not in query:
+            return refuse("shutting down", 503)
         if transport not in self.transports:
             return refuse("unknown transport")
         if query.get("EIO") != "4":
@@ -202,7 +188,7 @@ class EngineServer:
             return refuse("a session starts with GET")
         session = await self._open(request, PollingCarrier(self.tick), ("websocket",))
         if session is None:
-            return refuse("rejected", 401)
+            return refuse("no session could be opened", 500)
         return reply(encode_payload(session.drain()))
 
     async def _websocket(self, request: web.Request, sid: str | None) -> web.StreamResponse:
@@ -216,7 +202,7 @@ class EngineServer:
         if sid is None:
             session = await self._open(request, None, ())
             if session is None:
-                return refuse("rejected", 401)
+                return refuse("no session could be opened", 500)
         else:
             session = self._upgradable(sid)
         try:
@@ -249,9 +235,7 @@ class EngineServer:
     async def _open(
         self, request: web.Request, carrier: PollingCarrier | None, upgrades: Sequence[str]
     ) -> Session | None:
-        """Create a session and ask the application to accept it."""
-        if self._closing:
-            return None
+        """Create a session and tell the application; None when that has failed."""
         session = Session(self.generate_id(), self)
         session.carrier = carrier
         self.sessions[session.sid] = session
@@ -269,16 +253,15 @@ class EngineServer:
             ).decode()
         )
         try:
-            accepted = await self._call("connect", session.sid, environ_of(request, self.address_of(request)))
+            await self._call("connect", session.sid, environ_of(request, self.address_of(request)))
         except BaseException as error:
-            del self.sessions[session.sid]
+            self.forget(session)
             if not isinstance(error, Exception):
                 raise
             log.exception("the connect handler failed", action="session.open")
             return None
-        if accepted is False or session.state is not State.OPENING:
-            self.sessions.pop(session.sid, None)
-            return None
+        if session.state is not State.OPENING:
+            return None  # ended meanwhile
         session.state = State.OPEN
         self.pulse.start(session)
         return session
@@ -299,8 +282,9 @@ class EngineServer:
         await self._call(*event)
 
     def _broken(self, session: Session, error: ProtocolError) -> None:
-        self.note(error)
-        session.close(Reason.ERROR)
+        if session.open:
+            self.note(error)
+            session.close(Reason.ERROR)
 
     @staticmethod
     def note(error: ProtocolError) -> None:
@@ -322,13 +306,3 @@ class EngineServer:
     def forget(self, session: Session) -> None:
         self.sessions.pop(session.sid, None)
         self.probes.discard(session.sid)
-
-
-def environ_of(request: web.Request, address: str) -> dict[str, Any]:
-    """What is kept of the request that opened a session, in WSGI's names."""
-    environ: dict[str, Any] = {"QUERY_STRING": request.query_string, "REMOTE_ADDR": address}
-    headers = request.headers
-    for name, key in KEPT_HEADERS:
-        if name in headers:
-            environ[key] = headers[name]
-    return environ

@@ -143,8 +143,7 @@ class Session:
         if self.outbox is None:
             self.outbox = []
         self.outbox.append(wire)
-        plain = isinstance(wire, bytes) or wire.isascii()
-        self.outbox_bytes += len(wire) if plain else len(wire.encode())
+        self.outbox_bytes += len(wire.encode()) if isinstance(wire, str) and not wire.isascii() else len(wire)
 
     def drain(self) -> list[Wire]:
         """Take everything out of the outbox."""

@@ -24,7 +24,7 @@ class SocketCarrier(WebSocket):
     def __init__(
         self, server: EngineServer, transport: asyncio.Transport, session: Session | None, *, probing: bool
     ) -> None:
-        super().__init__(server.tick, transport, server.max_payload, server.departures)
+        super().__init__(server.tick, transport, server.parsers, server.departures)
         self.server = server
         self.session = session
         self.probing = probing

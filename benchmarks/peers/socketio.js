@@ -1,0 +1,51 @@
+// The peer: Socket.IO on Node with its default engine (ws), doing what the hub does for a connection: check a
+// JWT before anything else, join the rooms of its claims, say `connected`.
+//
+//   node socketio.js PORT LINE_PORT SECRET
+//
+// Published are the lines "<room> <json>\n" on LINE_PORT.
+const http = require('http');
+const net = require('net');
+const jwt = require('jsonwebtoken');
+const { Server } = require('socket.io');
+
+const [port, linePort] = process.argv.slice(2, 4).map(Number);
+const secret = process.argv[4];
+
+const server = http.createServer();
+const io = new Server(server, { serveClient: false });
+
+io.use((socket, next) => {
+  try {
+    socket.data.claims = jwt.verify(socket.handshake.auth.token, secret, { algorithms: ['HS256'] });
+    next();
+  } catch (error) {
+    next(error);
+  }
+});
+
+io.on('connection', (socket) => {
+  const { sub, tenant, roles, sid } = socket.data.claims;
+  const rooms = [`user:${sub}`, ...roles.map((role) => `role:${role}`), `tenant:${tenant}`, `session:${sid}`];
+  socket.join(rooms);
+  socket.emit('connected', { sid: socket.id, userId: sub, tenantId: tenant, rooms });
+});
+
+net
+  .createServer((publisher) => {
+    let rest = '';
+    publisher.setEncoding('utf8');
+    publisher.setNoDelay();
+    publisher.on('error', () => {});
+    publisher.on('data', (chunk) => {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop();
+      for (const line of lines) {
+        const space = line.indexOf(' ');
+        io.to(line.slice(0, space)).emit('notification', JSON.parse(line.slice(space + 1)));
+      }
+    });
+  })
+  .listen(linePort, '127.0.0.1');
+
+server.listen(port, '127.0.0.1', 4096);

@@ -1,0 +1,81 @@
+"""The story of a notification's deliveries as steps in time: planned, each attempt, how it stands.
+
+Pure: no clock and no I/O. Clocks of processes may differ by a little; within one delivery the order is
+that in which things happened, whatever the clocks said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from hub.domain.delivery import Status, shown
+from hub.store.trail import Story
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One step. `step`: `planned`, `attempt`, or the status a delivery is in; the others belong to some.
+
+    `detail`: what the provider said, or why a delivery is where it is. `due_at`: when it goes on.
+    """
+
+    delivery: str
+    channel: str
+    step: str
+    at: datetime
+    attempt: int | None = None
+    provider: str | None = None
+    outcome: str | None = None
+    duration_ms: float | None = None
+    detail: str | None = None
+    due_at: datetime | None = None
+    maybe_duplicate: bool = False
+
+
+def timeline(stories: Iterable[Story]) -> list[Moment]:
+    """Every step of every delivery, oldest first."""
+    placed = []
+    for story in stories:
+        latest = story.created_at
+        for moment in _moments(story):
+            latest = max(latest, moment.at)
+            placed.append((latest, moment))
+    return [moment for _, moment in sorted(placed, key=lambda item: item[0])]
+
+
+def _moments(story: Story) -> Iterator[Moment]:
+    one = story.delivery
+    untouched = one.updated_at == story.created_at and not story.attempts
+    if not (untouched and one.status is not Status.PLANNED):
+        yield Moment(
+            delivery=one.id,
+            channel=one.channel,
+            step=Status.PLANNED.value,
+            at=story.created_at,
+            due_at=one.due_at if untouched else None,
+        )
+    for call in story.attempts:
+        yield Moment(
+            delivery=one.id,
+            channel=one.channel,
+            step="attempt",
+            at=call.started_at,
+            attempt=call.number,
+            provider=call.provider,
+            outcome=call.outcome,
+            duration_ms=call.duration_ms,
+            detail=call.detail,
+        )
+    if not (untouched and one.status is Status.PLANNED):
+        yield Moment(
+            delivery=one.id,
+            channel=one.channel,
+            step=shown(one.status),
+            at=one.updated_at,
+            provider=one.provider,
+            detail=one.error or one.reason,
+            due_at=one.due_at,
+            maybe_duplicate=one.maybe_duplicate,
+        )

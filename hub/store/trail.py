@@ -1,0 +1,70 @@
+"""What became of one user's deliveries: the whole story of one notification's, and counts of all of them.
+
+Nothing is written here, and nothing of another user is ever read: `tenant` and `user` are in every
+condition.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from hub.domain.delivery import Delivery
+from hub.store.deliveries import Attempt
+from hub.store.engine import Database
+from hub.store.steps import delivery_of
+from hub.store.tables import attempts, deliveries
+
+D, A = deliveries.c, attempts.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """One delivery: when it was written, how it stands, and the calls of a provider, in order."""
+
+    delivery: Delivery
+    created_at: datetime
+    attempts: tuple[Attempt, ...]
+
+
+class Trail:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def of(self, tenant: str, user: str, event_id: str) -> list[Story]:
+        """The user's deliveries of one event, in the order they were written."""
+        mine = select(deliveries).where(D.tenant == tenant, D.user == user, D.event_id == event_id)
+        calls = select(
+            A.delivery_id, A.number, A.started_at, A.duration_ms, A.provider, A.outcome, A.detail
+        ).where(A.delivery_id.in_(mine.with_only_columns(D.id)))
+        async with self._db.read() as conn:
+            rows = (await conn.execute(mine.order_by(D.id))).mappings().all()
+            made: dict[str, list[Attempt]] = defaultdict(list)
+            for call in (await conn.execute(calls.order_by(A.delivery_id, A.number))).mappings():
+                fields = {name: value for name, value in call.items() if name != "delivery_id"}
+                made[call["delivery_id"]].append(Attempt(**fields))
+        return [
+            Story(
+                delivery=delivery_of(row),
+                created_at=row["created_at"],
+                attempts=tuple(made[row["id"]]),
+            )
+            for row in rows
+        ]
+
+    async def counts(self, tenant: str, user: str) -> dict[str, dict[str, int]]:
+        """How many of the user's deliveries are in which status, by channel."""
+        counted = (
+            select(D.channel, D.status, func.count())
+            .where(D.tenant == tenant, D.user == user)
+            .group_by(D.channel, D.status)
+            .order_by(D.channel, D.status)
+        )
+        found: dict[str, dict[str, int]] = defaultdict(dict)
+        async with self._db.read() as conn:
+            for channel, status, count in await conn.execute(counted):
+                found[channel][status] = count
+        return dict(found)
