@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from hub.domain.delivery import Planned, shown
 from hub.domain.events import Cursor, Event
-from hub.services.timeline import Moment
+
+if TYPE_CHECKING:
+    from hub.services.timeline import Moment
 
 
 def dumps(value: Any) -> bytes:

@@ -300,6 +300,9 @@ async def test_connections_that_the_server_closed_are_replaced_unseen(
     async with opened(postgres_url) as db:
         await asyncio.gather(db.ping(), db.ping())
         postgres.stop()
+        postgres.start()
+        await asyncio.gather(db.ping(), db.ping(), db.ping())
+        postgres.stop()
         await require_unavailable(db, "SELECT 1")
         postgres.start()
         await asyncio.gather(db.ping(), db.ping(), db.ping())

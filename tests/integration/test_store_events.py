@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, func, select, update
 
 from hub.domain.delivery import Status
 from hub.domain.drafts import IdempotencyKey
@@ -258,6 +258,18 @@ async def test_a_failed_transaction_gives_its_offsets_back(log: EventLog) -> Non
     assert offset(await log.append(an_append())) == 2
 
 
+async def test_nobody_takes_an_offset_that_another_transaction_is_giving_out(log: EventLog, url: str) -> None:
+    await log.append(an_append())
+    other = await Database.open(url)
+    async with other.write() as conn:
+        await conn.execute(update(tenants).values(offset=5))
+        waiting = asyncio.create_task(log.append(an_append()))
+        done, _ = await asyncio.wait([waiting], timeout=0.3)  # long enough to have read the old offset
+        assert not done
+    assert offset(await waiting) == 6
+    await other.close()
+
+
 WRITER = """
 import asyncio, json, sys
 from hub.store.engine import Database
@@ -403,16 +415,27 @@ async def test_many_poisoned_items_are_all_found(log: EventLog) -> None:
     assert [offset(found) for found in outcomes if isinstance(found, Appended)] == list(range(2, 28))
 
 
-async def test_a_caller_that_goes_away_harms_nobody(log: EventLog) -> None:
+async def test_who_goes_away_before_its_turn_stores_nothing(log: EventLog) -> None:
     tasks = [asyncio.create_task(log.append(an_append())) for _ in range(20)]
     await asyncio.sleep(0)
     for task in tasks[::2]:
         task.cancel()
     stored = await asyncio.gather(*tasks[1::2])
-    await log.append(an_append())
-    places = [event.offset for event in await log.range("acme", 0, 100, limit=100)]
-    assert places == list(range(1, len(places) + 1))
-    assert {offset(found) for found in stored} <= set(places)
+    assert [offset(found) for found in stored] == list(range(1, 11))
+    assert len(await log.range("acme", 0, 100, limit=100)) == 10
+
+
+async def test_who_goes_away_while_it_is_stored_harms_nobody(log: EventLog) -> None:
+    def hang_up(_: Cursor) -> bytes:
+        leaving.cancel()
+        return b""
+
+    leaving = asyncio.create_task(log.append(an_append()))
+    staying = [asyncio.create_task(log.append(replace(an_append(), answer=hang_up))) for _ in range(3)]
+    assert [offset(await task) for task in staying] == [2, 3, 4]
+    assert leaving.cancelled()
+    assert offset(await log.append(an_append())) == 5  # the writer is alive
+    assert places(await log.range("acme", 0, 100, limit=100)) == [1, 2, 3, 4, 5]
 
 
 async def test_closing_stores_what_waits_and_takes_nothing_new(log: EventLog) -> None:

@@ -259,6 +259,17 @@ async def test_read_all_writes_one_row_however_much_there_is(log: EventLog, data
     assert await inbox.unread(*WHO, now=NOW) == 1
 
 
+async def test_read_all_reads_what_was_marked_unread_up_to_the_newest(
+    log: EventLog, database: Database
+) -> None:
+    inbox, made = Inbox(database), [await post(log, "user:7") for _ in range(3)]
+    await inbox.mark_all_read(*WHO, now=NOW)
+    await inbox.mark_unread(*WHO, made, now=NOW)
+    assert await inbox.unread(*WHO, now=NOW) == 3
+    assert await inbox.mark_all_read(*WHO, now=NOW) == 3
+    assert await inbox.unread(*WHO, now=NOW) == 0
+
+
 async def test_nobody_can_touch_what_is_not_in_their_inbox(log: EventLog, database: Database) -> None:
     inbox = Inbox(database)
     mine = await post(log, "user:7")
