@@ -36,7 +36,7 @@ def posted(run: Run) -> Iterable[Row]:
         options += ["--post-port", str(server.port), "--post-path", "/notifications"]
         options += ["--post-header", f"{KEY}\r\nIdempotency-Key: bench-%n", "--body", BODY, "--unordered"]
         with Generator(server, "socketio", SOCKETS, options=options) as generator:
-            for number in range(min(run.extent.rounds, 3)):
+            for number in range(run.extent.long_rounds):
                 run.say(f"POST to the last of {SOCKETS} sockets, round {number + 1}")
                 figures = generator.pace(rate=RATE, seconds=run.extent.slice * 5)
                 run.require_whole("hub", "POST to the last", figures)

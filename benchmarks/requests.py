@@ -25,26 +25,26 @@ CLIENTS = 64
 BATCH = 500
 BATCH_CLIENTS = 4
 PEOPLE = 1000
-SECONDS = 3.0
+SLICES = 4
 QUOTA = "100000000"  # it is counted, and never reached
 WORDS = '"title":"New booking","message":"Ana booked Room 4 for Friday evening","link":"/bookings/17"'
 TO = '"to":["user:u%u"],' + WORDS + ',"data":{"bookingId":"%i"}'
 
 
 def ingest(run: Run) -> Iterable[Row]:
-    seconds = SECONDS if run.extent.slice > 0.5 else SECONDS / 2
+    seconds = SLICES * run.extent.slice
     with run.make("hub", settings={"HUB_TENANT_EVENTS_PER_MINUTE": QUOTA}) as server:
         people = [{"id": f"u{number}", "email": f"u{number}@example.com"} for number in range(PEOPLE)]
         ask(server, "PUT", "/users/batch", {"tenantId": TENANT, "users": people})
         for what, kind in (("in-app", "booking.created"), ("in-app and email", "booking.confirmed")):
             run.say(f"ingest, {what}")
-            rounds = [_one_by_one(run, server, kind, seconds) for _ in range(min(run.extent.rounds, 3))]
+            rounds = [_one_by_one(run, server, kind, seconds) for _ in range(run.extent.long_rounds)]
             each = [figures["items_per_second"] for figures in rounds]
             yield alone(f"ingest, {CLIENTS} clients, {what}", "/s", each, Goal(8000, own=True), _cost(rounds))
             late = [figures["p99_ms"] for figures in rounds]
             yield alone(f"ingest, {CLIENTS} clients, {what}, p99", "ms", late, Goal(20, most=True, own=True))
         run.say("ingest, batches")
-        rounds = [_batches(run, server, seconds) for _ in range(min(run.extent.rounds, 3))]
+        rounds = [_batches(run, server, seconds) for _ in range(run.extent.long_rounds)]
         each = [figures["items_per_second"] for figures in rounds]
         yield alone(f"ingest, batches of {BATCH}", "/s", each, Goal(40_000, own=True), _cost(rounds))
 

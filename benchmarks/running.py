@@ -20,16 +20,18 @@ IDLE = 10_000  # connections of the memory and connecting measurements
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """`slice`: seconds of one measurement. Every round measures every server once, in another order."""
+    """`slice`: seconds of one measurement. Every round measures every server once, in another order;
+    `long_rounds` those that take long."""
 
     rounds: int
+    long_rounds: int
     slice: float
     idle: int
     crowds: tuple[int, ...]  # connections of the fan-out measurements
 
 
-FULL = Extent(rounds=5, slice=0.8, idle=IDLE, crowds=(1000, 5000))
-QUICK = Extent(rounds=2, slice=0.4, idle=3000, crowds=(1000, 5000))
+FULL = Extent(rounds=5, long_rounds=3, slice=0.8, idle=IDLE, crowds=(1000, 5000))
+QUICK = Extent(rounds=2, long_rounds=1, slice=0.4, idle=3000, crowds=(1000, 5000))
 
 
 @dataclass

@@ -148,10 +148,12 @@ async def test_queries_that_are_cancelled_give_their_connections_back(url: str) 
                 await conn.execute(text(ENDLESS[db.dialect]))
 
         tasks = [asyncio.create_task(query()) for _ in range(6)]
-        for delay in (0, 0.01, 0.02, 0, 0.01, 0):
+        for task, delay in zip(tasks, (0, 0.01, 0.02, 0, 0.01, 0), strict=True):
             await asyncio.sleep(delay)
-            tasks.pop().cancel()
+            task.cancel()
         await asyncio.gather(db.ping(), db.ping(), db.ping())
+        await asyncio.wait(tasks)
+        assert all(task.cancelled() for task in tasks)
 
 
 # -- SQLite ------------------------------------------------------------------------------------------
