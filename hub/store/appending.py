@@ -10,7 +10,7 @@ database fails the whole group, and `hub.store.group` sorts it out.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from operator import attrgetter
@@ -153,6 +153,10 @@ class Appender:
         await self._expansions.run(conn, rows.expansions)
         await self._keys.run(conn, rows.keys)
 
+    def committed(self, tenants: Iterable[str]) -> None:
+        """Told after a commit: these tenants exist, and need not be created any more."""
+        self._known.update(tenants)
+
     async def create_tenants(self, conn: AsyncConnection, names: Sequence[str], now: datetime) -> None:
         """Store those of `names` that do not exist, in the given order."""
         if names:
@@ -172,7 +176,6 @@ class Appender:
         found: Any = await conn.exec_driver_sql(self._lock, (orjson.dumps(sorted(names)).decode(),))
         places = {name: (epoch, offset) for name, epoch, offset in found}
         self._known -= names - places.keys()
-        self._known |= places.keys() - new  # a new one may yet be rolled back
         return places
 
     async def _stored_keys(

@@ -124,6 +124,7 @@ class GroupCommit:
             for entry in submission.entries
             if isinstance(entry.outcome, Appended) and entry.outcome.event is not None
         ]
+        self._appender.committed(event.tenant for event, _ in stored)
         if stored and self._on_commit is not None:
             try:
                 self._on_commit(stored)

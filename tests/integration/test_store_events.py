@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from sqlalchemy import Table, func, select, update
+from sqlalchemy import event as listening
 
 from hub.domain.delivery import Status
 from hub.domain.drafts import IdempotencyKey
@@ -170,6 +171,17 @@ async def test_a_tenant_is_created_only_where_it_may_be(log: EventLog, database:
     position = await log.tenant("acme", create=True)
     assert (position.offset, position.trimmed) == (2, 0)
     assert Cursor.parse(str(position.cursor)) == position.cursor  # the epoch can stand in a cursor
+
+
+async def test_a_tenant_is_created_by_its_first_event_alone(log: EventLog, database: Database) -> None:
+    statements: list[str] = []
+    listening.listen(
+        database._writer.sync_engine, "before_cursor_execute", lambda *told: statements.append(told[2])
+    )
+    for created in (True, False):
+        statements.clear()
+        await log.append(an_append())
+        assert any("INTO tenants" in statement for statement in statements) == created
 
 
 async def test_every_tenant_has_its_own_log_and_epoch(log: EventLog) -> None:
