@@ -41,13 +41,14 @@ def program(name: str) -> Path:
 
 def node_peer() -> Path:
     """The Socket.IO server for Node, with what it needs beside it."""
-    target = BUILD / "peers"
+    target, peer = BUILD / "peers", HERE / "peers"
     target.mkdir(parents=True, exist_ok=True)
-    changed = [path for path in (HERE / "peers").iterdir() if not _same(path, target / path.name)]
-    for path in changed:
+    for path in peer.iterdir():
         shutil.copy(path, target)
-    if changed or not (target / "node_modules" / "socket.io").exists():
-        _run(["npm", "ci", "--prefix", str(target), "--loglevel=error"])
+    installed, wanted = target / "installed", (peer / "package-lock.json").read_text()
+    if not installed.exists() or installed.read_text() != wanted:
+        _run(["npm", "ci", "--loglevel=error"], cwd=target)
+        installed.write_text(wanted)
     return target / "socketio.js"
 
 
@@ -82,15 +83,11 @@ def _download(target: Path) -> None:
         _run(command, cwd=target)
 
 
-def _same(one: Path, other: Path) -> bool:
-    return other.exists() and one.read_bytes() == other.read_bytes()
-
-
 def _run(command: Sequence[str], cwd: Path | None = None) -> None:
     try:
         subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True)
     except FileNotFoundError:
         raise Missing(f"{command[0]} is not installed") from None
     except subprocess.CalledProcessError as error:
-        words = (error.stderr or error.stdout).strip().splitlines()
-        raise Missing(f"{' '.join(command[:3])}: {words[-1] if words else error.returncode}") from None
+        words = (error.stderr or error.stdout).strip()[:500] or error.returncode
+        raise Missing(f"{' '.join(command[:2])}: {words}") from None

@@ -6,6 +6,7 @@ import json
 import select
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Self
 
 from benchmarks import built
@@ -48,7 +49,8 @@ class Generator:
 
     def __exit__(self, *_: object) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):  # it has ended by itself
+            self._process.stdin.close()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
@@ -58,8 +60,11 @@ class Generator:
     def ask(self, *words: object) -> Figures:
         """Give a command (they stand in loadgen.c) and wait for what it says."""
         assert self._process.stdin is not None
-        self._process.stdin.write(" ".join(map(str, words)) + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(" ".join(map(str, words)) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise Failed(f"it ended with {self._process.wait()}") from None
         return self._answer(PATIENCE + sum(word for word in words if isinstance(word, int | float)))
 
     def flood(self, *, window: int, seconds: float, burst: int = 1, warm: float = 0.2) -> Figures:

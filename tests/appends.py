@@ -1,8 +1,9 @@
-"""Events and appends for tests of the store, with everything filled in that a test does not care about."""
+"""Events, appends and logs for tests of the store; what a test does not care about is filled in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,8 @@ from ulid import ULID
 from hub.domain.delivery import Planned, Status
 from hub.domain.drafts import IdempotencyKey
 from hub.domain.events import Cursor, Event
-from hub.store.events import Append
+from hub.store.engine import Database
+from hub.store.events import Append, Appended, EventLog
 
 NOW = datetime(2026, 11, 20, 10, 0, 0, 123456, tzinfo=UTC)
 
@@ -69,3 +71,25 @@ def a_delivery(**fields: Any) -> Planned:
         "due_at": NOW,
     }
     return Planned(**values | fields)
+
+
+def offset(stored: Appended) -> int:
+    assert stored.event is not None
+    return stored.event.offset
+
+
+def places(events: Sequence[Event]) -> list[int]:
+    return [event.offset for event in events]
+
+
+@asynccontextmanager
+async def opened_log(url: str, *, timeout: float = 5.0, **options: Any) -> AsyncIterator[EventLog]:
+    """A log on a `Database` of its own, as another process would have it."""
+    db = await Database.open(url, timeout=timeout)
+    log = EventLog(db, **options)
+    await log.open()
+    try:
+        yield log
+    finally:
+        await log.close()
+        await db.close()

@@ -26,7 +26,9 @@ import pytest
 import pytest_asyncio
 
 from hub.store.engine import Database
+from hub.store.events import EventLog
 from hub.store.migrate import migrate
+from tests.appends import NOW
 
 _TEMPLATE = "template_hub"
 _START_SECONDS = 30.0
@@ -184,3 +186,12 @@ async def database(url: str) -> AsyncIterator[Database]:
     db = await Database.open(url)
     yield db
     await db.close()
+
+
+@pytest_asyncio.fixture
+async def log(database: Database) -> AsyncIterator[EventLog]:
+    """The log of that database, open, at a time that stands still."""
+    log = EventLog(database, clock=lambda: NOW)
+    await log.open()
+    yield log
+    await log.close()

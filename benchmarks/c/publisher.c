@@ -4,22 +4,30 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 #include "http.h"
 
 enum { MOST = 64, BODY = 64 << 10 };
 uint64_t published, refused;
 static publisher_options with;
+static int epoll_fd;
+static uint64_t first_id;
 static exchange exchanges[MOST];
 static char answers[ANSWER_BYTES];
 
-void publisher_open(const publisher_options *given, int epoll_fd, uint64_t first_id) {
+static void open_one(int place) {
+  exchanges[place] = (exchange){.fd = http_connect(with.port)};
+  struct epoll_event event = {.events = EPOLLIN, .data.u64 = first_id + (uint64_t)place};
+  epoll_ctl(epoll_fd, EPOLL_CTL_ADD, exchanges[place].fd, &event);
+}
+
+void publisher_open(const publisher_options *given, int epoll, uint64_t first) {
   with = *given;
+  epoll_fd = epoll;
+  first_id = first;
+  if (with.http_connections > MOST) with.http_connections = MOST;
   int count = with.http_connections ? with.http_connections : 1;
-  for (int i = 0; i < count && i < MOST; i++) {
-    exchanges[i] = (exchange){.fd = http_connect(with.port)};
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = first_id + (uint64_t)i};
-    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, exchanges[i].fd, &event);
-  }
+  for (int i = 0; i < count; i++) open_one(i);
 }
 
 /* `pattern` with its placeholders filled in; without %f when `fill` is negative. Returns its size. */
@@ -63,6 +71,11 @@ int publish(uint64_t ts) {
 void publisher_ready_event(int place) {
   exchange *it = &exchanges[place];
   int status = exchange_read(it, answers);
+  if (status < 0 && with.http_connections && !it->sent_at) { /* idle for too long for the server's taste */
+    close(it->fd);
+    open_one(place);
+    return;
+  }
   if (status < 0) {
     fprintf(stderr, "the server closed a publishing connection\n");
     exit(1);

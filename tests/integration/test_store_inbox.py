@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event as listening
@@ -24,14 +23,6 @@ from tests.appends import NOW, an_append, an_event, new_id
 
 MINE = ["user:7", "role:ADMIN", "tenant:acme", "session:s"]
 WHO = ("acme", "7", MINE)
-
-
-@pytest_asyncio.fixture
-async def log(database: Database) -> AsyncIterator[EventLog]:
-    log = EventLog(database, clock=lambda: NOW)
-    await log.open()
-    yield log
-    await log.close()
 
 
 async def post(log: EventLog, *rooms: str, **fields: Any) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest_asyncio
 from sqlalchemy import Table, func, insert, select, update
 
 from hub.domain.delivery import Status
@@ -20,14 +18,6 @@ from tests.appends import NOW, a_delivery, an_append, an_event
 
 OLD = NOW - timedelta(days=31)
 BEFORE = NOW - timedelta(days=30)
-
-
-@pytest_asyncio.fixture
-async def log(database: Database) -> AsyncIterator[EventLog]:
-    log = EventLog(database, clock=lambda: NOW)
-    await log.open()
-    yield log
-    await log.close()
 
 
 async def post(log: EventLog, *created: datetime, tenant: str = "acme") -> None:
