@@ -9,17 +9,19 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks import arrival, fanout, idle, machine, requests
+from benchmarks import arrival, fanout, idle, machine, reconnect, requests, targeted
 from benchmarks.rows import Row, table
 from benchmarks.running import FULL, QUICK, Run
 
 PARTS: dict[str, Callable[[Run], Iterable[Row]]] = {
     "fanout": fanout.sockets,
     "sse": fanout.streams,
+    "targeted": targeted.messages,
     "idle": idle.connections,
     "ingest": requests.ingest,
     "post": arrival.posted,
     "replay": arrival.replayed,
+    "reconnect": reconnect.storm,
 }
 
 SPARE_FILES = 500

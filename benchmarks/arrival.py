@@ -53,7 +53,7 @@ def replayed(run: Run) -> Iterable[Row]:
         run.say(f"replay from {name}")
         with run.make("hub", settings={"HUB_RING_EVENTS": str(ring)}) as server:
             assert isinstance(server, HubServer)
-            auth = AUTH[:-1] + f',"cursor":"{_miss(server)}"}}'
+            auth = AUTH[:-1] + f',"cursor":"{miss(server, MISSED)}"}}'
             options = server.options("socketio", auth)
             with Generator(server, "socketio", 1, "--expect", str(MISSED), options=options) as generator:
                 found = []
@@ -68,8 +68,8 @@ def replayed(run: Run) -> Iterable[Row]:
         yield alone(f"replay of {MISSED} from {name}", "ms", found, Goal(most, most=True, own=True))
 
 
-def _miss(server: Server) -> str:
-    """Stores so many notifications; the cursor of somebody who has seen none of them."""
+def miss(server: Server, count: int) -> str:
+    """Stores `count` notifications; the cursor of somebody who has seen none of them."""
     entries = [
         {
             "type": "booking.created",
@@ -78,7 +78,7 @@ def _miss(server: Server) -> str:
             "message": "Ana booked Room 4 for Friday evening",
             "data": {"ts": 1, "n": number},
         }
-        for number in range(1, MISSED + 1)
+        for number in range(1, count + 1)
     ]
     answer = ask(server, "POST", "/notifications/batch", {"tenantId": TENANT, "notifications": entries})
     epoch, _, offset = answer["results"][0]["cursor"].partition(":")

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 from benchmarks import built
+from benchmarks.fleets import Fleet
 from benchmarks.machine import GENERATOR_CORE, pinned
 from benchmarks.servers import Server
 
@@ -27,7 +28,7 @@ class Generator:
 
     def __init__(
         self,
-        server: Server,
+        server: Server | Fleet,
         protocol: str,
         connections: int,
         *more: str,
@@ -35,7 +36,7 @@ class Generator:
     ) -> None:
         """`options`: other ones than the server's own."""
         words = [str(built.program("loadgen")), "--protocol", protocol, "--connections", str(connections)]
-        words += [*(options or server.options(protocol)), "--pids", str(server.pid), *more]
+        words += [*(options or server.options(protocol)), "--pids", server.pids, *more]
         self._process = subprocess.Popen(
             pinned(GENERATOR_CORE, words), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -46,10 +46,14 @@ class Run:
         self.tokens = tokens.write(self.directory / "tokens", self.extent.idle)
         self._made = 0
 
+    def place(self, name: str) -> Path:
+        """A directory of its own for a server of this name; it is not made yet."""
+        self._made += 1
+        return self.directory / f"{self._made}-{name}"
+
     def make(self, name: str, *, sse: bool = False, settings: Mapping[str, str] | None = None) -> Server:
         """A server that is not started yet, by the name it has in the table."""
-        self._made += 1
-        place = self.directory / f"{self._made}-{name}"
+        place = self.place(name)
         if name == "hub":
             return HubServer(place, self.tokens, settings or {})
         if name == "Node":

@@ -53,6 +53,10 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def pids(self) -> str:
+        return str(self.pid)
+
     def __enter__(self) -> Self:
         self.directory.mkdir(parents=True, exist_ok=True)
         log = self.directory / "log"
@@ -92,27 +96,43 @@ class Server:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
+def start_pinned(valkey: EmbeddedValkey) -> None:
+    """Starts it on the servers' core."""
+    valkey.start()
+    assert valkey.pid is not None
+    if SERVER_CORE in os.sched_getaffinity(0):
+        os.sched_setaffinity(valkey.pid, {SERVER_CORE})
+
+
 class HubServer(Server):
     """The hub on its own Valkey and SQLite file, on the same core."""
 
     name = "hub"
 
-    def __init__(self, directory: Path, tokens: Path, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        tokens: Path,
+        settings: Mapping[str, str],
+        *,
+        valkey: EmbeddedValkey | None = None,
+    ) -> None:
+        """`valkey`: one that runs already; the server shares it."""
         super().__init__(directory)
-        self._valkey = EmbeddedValkey(directory / "valkey")
+        self._shares = valkey is not None
+        self._valkey = valkey or EmbeddedValkey(directory / "valkey")
         self._tokens = tokens
         self._settings = settings
 
     def __enter__(self) -> Self:
-        self._valkey.start()
-        assert self._valkey.pid is not None
-        if SERVER_CORE in os.sched_getaffinity(0):
-            os.sched_setaffinity(self._valkey.pid, {SERVER_CORE})
+        if not self._shares:
+            start_pinned(self._valkey)
         return super().__enter__()
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
-        self._valkey.stop()
+        if not self._shares:
+            self._valkey.stop()
 
     def command(self) -> Sequence[str]:
         return [sys.executable, "-m", "benchmarks.hub_server", str(self.line_port)]
@@ -126,6 +146,9 @@ class HubServer(Server):
             "HUB_LOG_JSON": "true",
             "REDIS_URL": self._valkey.url,
             "JWT_SECRET": SECRET,
+            # The whole crowd comes from one address.
+            "HUB_CONNECTIONS_PER_ADDRESS": "100000",
+            "HUB_HANDSHAKES_PER_ADDRESS": "10000",
             **self._settings,
         }
 
@@ -142,12 +165,14 @@ class NodeServer(Server):
 
     name = "Node"
 
-    def __init__(self, directory: Path, tokens: Path) -> None:
+    def __init__(self, directory: Path, tokens: Path, *, redis: Path | None = None) -> None:
+        """`redis`: the socket of one that this server and its like are joined by."""
         super().__init__(directory)
         self._tokens = tokens
+        self._redis = [str(redis)] if redis else []
 
     def command(self) -> Sequence[str]:
-        return ["node", str(built.node_peer()), str(self.port), str(self.line_port), SECRET]
+        return ["node", str(built.node_peer()), str(self.port), str(self.line_port), SECRET, *self._redis]
 
     def options(self, protocol: str) -> list[str]:
         door = ["--port", str(self.port), "--line-port", str(self.line_port), "--room", ROOM]

@@ -31,6 +31,7 @@ static const char *DEFAULT_BODY =
     "{\"ts\":%t,\"n\":%n,\"type\":\"notification\",\"id\":\"9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d\","
     "\"title\":\"Order shipped\",\"priority\":2,\"read\":false,\"body\":\"%f\"}";
 static int epoll_fd, commands_ready;
+static int targeted;
 static publisher_options publishing = {.size = 300};
 static usage before;
 
@@ -80,7 +81,7 @@ static void complete(double seconds) {
  * arrived. At a rate the time of publishing is when it was due, so a server that is late cannot hide it. */
 static void measure(int window, int burst, double rate, double warm, double seconds) {
   uint64_t begin = now_ns(), from = begin + seconds_ns(warm), end = from + seconds_ns(seconds), steps = 0;
-  uint64_t fan = (uint64_t)state.ready, sent_before = published, got_before = state.delivered;
+  uint64_t fan = targeted ? 1 : (uint64_t)state.ready, sent_before = published, got_before = state.delivered;
   uint64_t gaps = state.gaps, refusals = refused, measured_from = 0, published_then = 0, delivered_then = 0;
   uint64_t under_way = window ? (uint64_t)((window - 1) * burst + 1) * fan : 0;
   usage server = {0, 0}, own = {0, 0};
@@ -165,10 +166,17 @@ static void read_tokens(const char *name) {
   fclose(file);
 }
 
+static void read_ports(const char *list) {
+  int most = (int)(sizeof options.ports / sizeof *options.ports);
+  for (const char *p = list; p && options.port_count < most; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+    options.ports[options.port_count++] = atoi(p);
+}
+
 static void read_options(int count, char **words) {
   static const struct option known[] = {
       {"protocol", 1, 0, 'm'}, /* socketio, websocket or sse */
-      {"port", 1, 0, 'p'},     {"path", 1, 0, 'P'},
+      {"port", 1, 0, 'p'}, /* or several, with commas */
+      {"path", 1, 0, 'P'},
       {"header", 1, 0, 'H'},   /* of every connection's request */
       {"auth", 1, 0, 'a'},     /* what Socket.IO's CONNECT carries, JSON */
       {"tokens", 1, 0, 't'},   /* a file, one a line; %T in path, header and auth is the connection's own */
@@ -176,19 +184,20 @@ static void read_options(int count, char **words) {
       {"connections", 1, 0, 'c'}, {"in-flight", 1, 0, 'i'}, /* handshakes under way */
       {"expect", 1, 0, 'x'},   /* events after which a connection is complete */
       {"unordered", 0, 0, 'u'}, /* publishes may overtake each other: no look for gaps */
+      {"targeted", 0, 0, 'T'}, /* each event is for one connection: the room's %c */
       {"pids", 1, 0, 'k'},     /* processes whose CPU and memory count as the server's */
       {"line-port", 1, 0, 'l'}, {"room", 1, 0, 'r'}, /* publish "<room> <json>" lines there */
       {"post-port", 1, 0, 'o'}, {"post-path", 1, 0, 'O'}, {"post-header", 1, 0, 'h'},
       {"post-connections", 1, 0, 'C'}, {"body", 1, 0, 'b'}, {"size", 1, 0, 'z'}, /* bytes of a body with %f */
       {0, 0, 0, 0}};
-  options = (receivers_options){.protocol = SOCKETIO, .count = 100, .in_flight = 64, .sources = 4,
+  options = (receivers_options){.protocol = SOCKETIO, .count = 100, .in_flight = 64, .sources = 4, .step = 1,
                                 .path = "/socket.io/?EIO=4&transport=websocket"};
   publishing.body = DEFAULT_BODY;
   publishing.path = "/";
   publishing.room = "r";
   for (int option; (option = getopt_long(count, words, "", known, NULL)) != -1;) switch (option) {
       case 'm': options.protocol = !strcmp(optarg, "sse") ? SSE : !strcmp(optarg, "websocket") ? WEBSOCKET : SOCKETIO; break;
-      case 'p': options.port = atoi(optarg); break;
+      case 'p': read_ports(optarg); break;
       case 'P': options.path = optarg; break;
       case 'H': options.headers = optarg; break;
       case 'a': options.auth = optarg; break;
@@ -198,6 +207,7 @@ static void read_options(int count, char **words) {
       case 'i': options.in_flight = atoi(optarg); break;
       case 'x': options.expected = atoi(optarg); break;
       case 'u': options.unordered = 1; break;
+      case 'T': targeted = 1; break;
       case 'k': processes_watch(optarg); break;
       case 'l': publishing.port = atoi(optarg); break;
       case 'r': publishing.room = optarg; break;
@@ -209,6 +219,8 @@ static void read_options(int count, char **words) {
       case 'z': publishing.size = atoi(optarg); break;
       default: exit(2);
     }
+  publishing.connections = options.count;
+  if (targeted) options.step = options.count;
 }
 
 int main(int count, char **words) {

@@ -31,7 +31,7 @@ static void on_event(receiver *it, const uint8_t *data, size_t size) {
   uint32_t number = n ? (uint32_t)number_after(n + 4, end) : 0;
   state.delivered++;
   it->events++;
-  if (it->last && number != it->last + 1 && !options.unordered) state.gaps++;
+  if (it->last && number != it->last + (uint32_t)options.step && !options.unordered) state.gaps++;
   it->last = number;
   int everyone = ++receivers_of[number % NUMBERS] == (uint32_t)state.ready;
   if (everyone) receivers_of[number % NUMBERS] = 0;

@@ -37,6 +37,7 @@ static size_t filled(char *into, const char *pattern, uint64_t ts, uint64_t numb
     if (*p != '%') *at++ = *p;
     else if (*++p == 't') at += sprintf(at, "%lu", ts);
     else if (*p == 'n') at += sprintf(at, "%lu", number);
+    else if (*p == 'c') at += sprintf(at, "%lu", number % (uint64_t)with.connections);
     else if (*p == 'f')
       for (int i = 0; i < fill; i++) *at++ = i % 7 ? 'x' : ' ';
   }
@@ -45,7 +46,7 @@ static size_t filled(char *into, const char *pattern, uint64_t ts, uint64_t numb
 }
 
 int publish(uint64_t ts) {
-  static char body[BODY], message[BODY + 4096], headers[2048];
+  static char body[BODY], message[BODY + 4096], headers[2048], room[256];
   int place = 0;
   while (with.http_connections && place < with.http_connections && exchanges[place].sent_at) place++;
   if (with.http_connections && place == with.http_connections) return 0;
@@ -54,7 +55,8 @@ int publish(uint64_t ts) {
   size = filled(body, with.body, ts, number, with.size - (int)size);
   int whole;
   if (!with.http_connections) {
-    whole = snprintf(message, sizeof message, "%s %s\n", with.room, body);
+    filled(room, with.room, ts, number, -1);
+    whole = snprintf(message, sizeof message, "%s %s\n", room, body);
   } else {
     filled(headers, with.headers ? with.headers : "", ts, number, -1);
     whole = snprintf(message, sizeof message,

@@ -1,7 +1,8 @@
 /* Publishing, from the same thread and clock that count the deliveries.
  *
  * To a line port ("<room> <json>\n"), or by HTTP POST over keep-alive connections. In the body %t becomes the time,
- * %n the number of the event, %f as many letters as it takes to make it `size` bytes. */
+ * %n the number of the event, %f as many letters as it takes to make it `size` bytes. In the room %c becomes the
+ * number of a connection, one after the other. */
 #ifndef PUBLISHER_H
 #define PUBLISHER_H
 #include <stdint.h>
@@ -9,6 +10,7 @@
 typedef struct {
   int port, http_connections; /* 0 connections: a line port */
   const char *room;           /* for a line port */
+  int connections;
   const char *path, *headers; /* for HTTP; %n in headers: the number of the event */
   const char *body;
   int size;

@@ -85,6 +85,8 @@ void receiver_send_text(receiver *it, const char *text, size_t size) {
   if (send(it->fd, frame, head + size, MSG_NOSIGNAL) != (ssize_t)(head + size)) receiver_kill(it);
 }
 
+static int port_of(const receiver *it) { return options.ports[(it - receivers) % options.port_count]; }
+
 static void ask(receiver *it) {
   char request[20000], path[9000], headers[9000] = "";
   int error = 0;
@@ -102,7 +104,7 @@ static void ask(receiver *it) {
                          : "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
   int size = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s%s%s\r\n", path,
-                      options.port, kind, headers, headers[0] ? "\r\n" : "");
+                      port_of(it), kind, headers, headers[0] ? "\r\n" : "");
   it->stage = ASKED;
   if (send(it->fd, request, (size_t)size, MSG_NOSIGNAL) != size) {
     receiver_kill(it);
@@ -131,7 +133,7 @@ static void open_one(int i) {
     exit(1);
   }
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons((uint16_t)options.port);
+  address.sin_port = htons((uint16_t)port_of(it));
   state.started++;
   state.connecting++;
   if (connect(it->fd, (struct sockaddr *)&address, sizeof address) && errno != EINPROGRESS) {

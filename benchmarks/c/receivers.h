@@ -24,11 +24,13 @@ typedef struct {
 
 typedef struct {
   protocol protocol;
-  int port, count, in_flight, sources;
+  int ports[16], port_count; /* of the processes that share the connections, by turns */
+  int count, in_flight, sources;
   const char *path, *headers, *auth, *greeting; /* %T in path, headers and auth: the connection's token */
   char **tokens;
   int token_count;
   int unordered; /* publishes may overtake each other */
+  int step;      /* from one event of a connection to its next: 1, or every connection has events of its own */
   int expected;  /* events after which a connection is complete, for replays; 0: none */
 } receivers_options;
 

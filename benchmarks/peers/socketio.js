@@ -1,16 +1,19 @@
 // The peer: Socket.IO on Node with its default engine (ws), doing what the hub does for a connection: check a
 // JWT before anything else, join the rooms of its claims, say `connected`.
 //
-//   node socketio.js PORT LINE_PORT SECRET
+//   node socketio.js PORT LINE_PORT SECRET [REDIS_SOCKET]
 //
-// Published are the lines "<room> <json>\n" on LINE_PORT.
+// Published are the lines "<room> <json>\n" on LINE_PORT. With Redis, several of these are one server, by Socket.IO's
+// own adapter.
 const http = require('http');
 const net = require('net');
 const jwt = require('jsonwebtoken');
 const { Server } = require('socket.io');
+const { createAdapter } = require('@socket.io/redis-adapter');
+const { createClient } = require('redis');
 
 const [port, linePort] = process.argv.slice(2, 4).map(Number);
-const secret = process.argv[4];
+const [secret, redis] = process.argv.slice(4);
 
 const server = http.createServer();
 const io = new Server(server, { serveClient: false });
@@ -48,4 +51,14 @@ net
   })
   .listen(linePort, '127.0.0.1');
 
-server.listen(port, '127.0.0.1', 4096);
+async function main() {
+  if (redis) {
+    const publisher = createClient({ socket: { path: redis } });
+    const subscriber = publisher.duplicate();
+    await Promise.all([publisher.connect(), subscriber.connect()]);
+    io.adapter(createAdapter(publisher, subscriber));
+  }
+  server.listen(port, '127.0.0.1', 4096);
+}
+
+main();
