@@ -67,8 +67,8 @@ docs: .venv/synced ## write what the code knows better into the pages of docs
 	$(PYTHON) docs/generate.py
 
 .PHONY: chaos
-chaos: .venv/synced tools ## kill, stop and wipe parts while clients watch
-	$(PYTHON) -m pytest tests/chaos
+chaos: .venv/synced tools ## kill, stop, flood and wipe parts while many clients watch; ten minutes
+	CHAOS=long $(PYTHON) -m pytest tests/chaos -rP
 
 .PHONY: bench
 bench: .venv/synced ## how fast it is, beside Node, nginx and C; QUICK=1 takes two minutes

@@ -1,12 +1,14 @@
 """Writes into the pages what the code knows better: `python docs/generate.py`, or `--check` to only compare.
 
 A page marks the place of a block with `<!-- generated: NAME -->` and `<!-- end: NAME -->`; what stands
-between is replaced. Knows which block is made how, and nothing of the pages.
+between is replaced. Some files are made as a whole. Knows which block is made how, and nothing of the pages.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,6 +97,7 @@ TABLES = {
     "event_rooms": "which rooms an event went to",
     "scheduled": "accepted requests that wait for their `sendAt`",
     "receipts": "what one user did with one notification",
+    "delivered_marks": "up to where a user's clients have acknowledged everything",
     "read_marks": "up to where a user has read everything",
     "deliveries": "one notification to one person on one outside channel",
     "attempts": "every call of a provider",
@@ -120,13 +123,51 @@ def tables() -> str:
     return "\n".join(["| table | holds | key |", "|---|---|---|", *sorted(rows)])
 
 
+def metrics() -> str:
+    """Every number of `/metrics` that is the hub's own."""
+    from hub.metrics import FAMILIES
+
+    rows = []
+    for family in FAMILIES:
+        labels = ", ".join(f"`{label}`" for label in family.labels)
+        rows.append(f"| `{family.name}` | {family.kind} | {labels} | {family.help} |")
+    return "\n".join(["| name | kind | labels | |", "|---|---|---|---|", *rows])
+
+
+def errors() -> str:
+    """Every error code: what it means, and what to do."""
+    from hub.web.error_pages import explained
+
+    parts = []
+    for one in explained().values():
+        again = "; the same request may succeed later" if one.retryable else ""
+        said = f"{one.status}, *{one.title}*{again}. {one.meaning}"
+        parts.append(f"### {one.code}\n\n{said}\n\n**What to do.** {one.remedy}")
+    return "\n\n".join(parts)
+
+
+def postman() -> str:
+    """The requests of the API, for Postman and what reads its format; as a hub in development serves them."""
+    from hub.choices import web_options
+    from hub.settings import Settings
+    from hub.web.openapi.document import document
+    from hub.web.routes import ROUTES
+
+    collection = runpy.run_path(str(DOCS / "postman.py"))["collection"]
+    described = document(ROUTES, web_options(Settings.model_construct()))
+    return json.dumps(collection(described), indent=1, ensure_ascii=False) + "\n"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "transitions": transitions,
     "types": types,
     "commands": commands,
     "tables": tables,
+    "metrics": metrics,
+    "errors": errors,
 }
+FILES: dict[str, Callable[[], str]] = {"postman_collection.json": postman}
 
 
 def renewed(page: str) -> str:
@@ -137,7 +178,8 @@ def renewed(page: str) -> str:
 def stale() -> dict[Path, str]:
     """Every page that differs from what it would be now, and what it would be."""
     pages = {path: renewed(path.read_text()) for path in sorted(DOCS.rglob("*.md"))}
-    return {path: text for path, text in pages.items() if text != path.read_text()}
+    pages |= {DOCS / name: made() for name, made in FILES.items()}
+    return {path: text for path, text in pages.items() if not path.exists() or text != path.read_text()}
 
 
 def main() -> int:

@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from redis.asyncio import Redis
-from ulid import ULID
 
 from hub.choices import (
     keep,
+    limits,
     patience,
     presence,
     providers,
@@ -28,26 +28,35 @@ from hub.choices import (
 )
 from hub.cluster.bus import Bus
 from hub.cluster.limiter import Limiter
+from hub.cluster.locations import Locations
+from hub.cluster.states import States
+from hub.cluster.tally import Tally
 from hub.cluster.tickets import Tickets
 from hub.domain.access import SCOPES
-from hub.domain.delivery import Status
+from hub.domain.delivery import DeliveryUpdate, Status
 from hub.domain.errors import Refusal
 from hub.domain.events import Event
+from hub.metrics import Metrics
 from hub.realtime.fanout import Fanout
+from hub.realtime.lag import LoopLag
 from hub.realtime.manager import RoomManager
 from hub.realtime.outflow import Tick
+from hub.realtime.places import Places
 from hub.realtime.plain import PlainSockets
 from hub.realtime.replay import Ring
 from hub.realtime.stream import Streams
 from hub.services.admin import AdminService, AdminStores
 from hub.services.deliver import Deliver
+from hub.services.delivered import Delivered
 from hub.services.disconnect import Disconnect
 from hub.services.expand import Expand
+from hub.services.ids import new_id
 from hub.services.inbox import InboxService
 from hub.services.ingest import Ingest, Rules
 from hub.services.pending import Pending
 from hub.services.people import PeopleService
 from hub.services.publish import Past, Publish
+from hub.services.recovery import Recovery
 from hub.services.render import Render
 from hub.services.replay import Replays
 from hub.services.reports import ReportsService
@@ -56,10 +65,12 @@ from hub.services.session import SessionRules
 from hub.services.sessions import Sessions
 from hub.services.timers import Timers
 from hub.services.upkeep import DRAIN_SPREAD_MS, Upkeep
+from hub.services.whereabouts import Whereabouts
 from hub.settings import DEVELOPMENT_KEY, Settings
 from hub.store.audit import Audit
 from hub.store.backlog import Backlog
 from hub.store.dead import DeadLetters
+from hub.store.delivered import DeliveredMarks
 from hub.store.deliveries import Deliveries
 from hub.store.engine import Database
 from hub.store.events import Append, EventLog
@@ -68,6 +79,7 @@ from hub.store.inbox import Inbox
 from hub.store.keys import ApiKeys
 from hub.store.outbox import Outbox
 from hub.store.people import People
+from hub.store.queue import Queue
 from hub.store.reports import Reports
 from hub.store.retention import Retention
 from hub.store.revocations import RevocationRows
@@ -80,10 +92,12 @@ from hub.web.events import Pace
 from hub.web.plain import Plain
 from hub.web.sockets import Sockets
 from hub.web.sse import Sse, StreamOptions
+from hub.web.traffic import Traffic
 from tasks.hints import Hints
 from tasks.queues import celery_app
 
 NEWS_SECONDS = 0.25  # between looks for users whose grace is over
+ACKNOWLEDGE_SECONDS = 1.0  # between two writes of what clients have acknowledged
 FLUSH_SECONDS = 0.1  # what a drained connection gets before it is ended
 
 log = structlog.get_logger(__name__)
@@ -93,16 +107,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def new_id() -> str:
-    return str(ULID())
-
-
 class Hub:
     """All parts of one process, and their life."""
 
     def __init__(self, settings: Settings, db: Database) -> None:
         self.settings = settings
         self.options = web_options(settings)
+        self.registry = registry()
         self.db = db
         self._tasks: list[asyncio.Task[None]] = []
         self._draining = False
@@ -154,11 +165,14 @@ class Hub:
         render = Render(public_url=settings.public_url)
         self._providers = providers(settings, self.outbox)
         channels = frozenset(self._providers)
+        locations = Locations(self.redis, prefix=settings.redis_prefix, seconds=settings.location_seconds)
+        self.whereabouts = Whereabouts(locations)
         self.ingest = Ingest(
-            registry=registry(),
+            registry=self.registry,
             log=self.log,
             people=people,
             scheduled=scheduled,
+            locations=locations,
             publish=self.publish,
             words=render.words,
             quota=Limiter(self.redis, prefix=settings.redis_prefix),
@@ -170,25 +184,42 @@ class Hub:
             new_id=new_id,
         )
         self.inbox = InboxService(Inbox(db), self.log, deliveries, Trail(db), self.publish, clock=utc_now)
-        self.people = PeopleService(people, tenant=self.tokens.require_tenant, clock=utc_now)
+        self.delivered = Delivered(DeliveredMarks(db), clock=utc_now)
+        self.people = PeopleService(
+            people,
+            tenant=self.tokens.require_tenant,
+            forget=self.whereabouts.forget_person,
+            clock=utc_now,
+        )
         self.deliveries = Pending(self.log, scheduled, deliveries, self.publish)
+        self.replays = Replays(ring, self.log, limit=settings.replay_limit, clock=utc_now)
         self.sessions = Sessions(
             fanout=self.fanout,
             bus=self.bus,
-            replays=Replays(ring, self.log, limit=settings.replay_limit, clock=utc_now),
+            replays=self.replays,
             inbox=self.inbox,
             tokens=self.tokens,
             presence=self.presence,
-            rules=SessionRules(settings.connections_per_user, settings.heartbeat_ms),
+            rules=SessionRules(
+                settings.connections_per_user, settings.heartbeat_ms, settings.connections_per_tenant
+            ),
             wall=time.time,
             monotonic=time.monotonic,
+        )
+        # States are written again every quarter of their life, and must outlive the last time by a whole one.
+        life = settings.recovery_seconds * 1.25
+        self.recovery = Recovery(
+            States(self.redis, prefix=settings.redis_prefix, life=life),
+            self.sessions,
+            self.publish,
+            require_valid=self.revocations.require_valid,
         )
         self._upkeep = Upkeep(self.sessions, wall=time.time, monotonic=time.monotonic)
         self.deliver = Deliver(
             deliveries,
             self._providers,
             render,
-            self.publish.announce,
+            self._announce,
             clock=utc_now,
             chance=random.random,
             patience=patience(settings),
@@ -229,6 +260,8 @@ class Hub:
         )
 
         # The doors.
+        self.traffic = Traffic()
+        self.places = Places(limits(settings))
         pace = Pace(settings.rate_limit_max_requests, settings.rate_limit_window_ms / 1000)
         self.manager = RoomManager(self.fanout, url, stock_emitters=key is None)
         self.sockets = Sockets(self, self.fanout, self.manager, socket_options(settings), pace)
@@ -249,6 +282,13 @@ class Hub:
             monotonic=time.monotonic,
         )
 
+        # The numbers.
+        self.now = utc_now
+        self.queue = Queue(db)
+        self.tally = Tally(self.redis, prefix=settings.redis_prefix)
+        self.lag = LoopLag()
+        self._metrics = Metrics(self)
+
     # -- life ----------------------------------------------------------------------------------------
     async def open(self) -> None:
         """Start. Raises `StoreUnavailable` when the database does not answer."""
@@ -261,10 +301,14 @@ class Hub:
         await self.presence.open()
         if self.settings.development:
             await self.keys.ensure(DEVELOPMENT_KEY, None, SCOPES, "the development key", now=utc_now())
+        self.lag.open()
         self._every(1.0, self._sweep)
+        self._every(1.0, self.tally.flush)
+        self._every(ACKNOWLEDGE_SECONDS, self.delivered.flush)
         self._every(NEWS_SECONDS, self.presence.sweep)
         self._every(self.settings.heartbeat_ms / 1000, self._upkeep.beat)
         self._every(self.settings.sse_cleanup_interval / 1000, self._upkeep.reap)
+        self._every(self.settings.recovery_seconds / 4, self.recovery.renew)
         self._every(self.settings.sse_heartbeat_interval / 1000, self._keep_alive)
 
     async def drain(self) -> None:
@@ -284,7 +328,11 @@ class Hub:
 
     async def close(self) -> None:
         await end(self._tasks)
+        self.lag.close()
+        await self.tally.flush()
         await self.presence.close()
+        await self.recovery.close()
+        await self.delivered.flush()
         await self.log.close()
         await self.manager.close()
         await self.bus.close()
@@ -294,6 +342,10 @@ class Hub:
         if self.redis is not None:
             await self.redis.aclose()
         await self.db.close()
+
+    async def metrics(self) -> tuple[bytes, str]:
+        """This process in numbers, for Prometheus, and the media type they are in."""
+        return await self._metrics.page()
 
     async def faults(self) -> Mapping[str, str]:
         """Why this process should get no traffic now, by part; empty when it is ready.
@@ -320,6 +372,12 @@ class Hub:
         ]
         if due:
             self.hints.send(due)
+
+    def _announce(self, updates: Sequence[DeliveryUpdate]) -> None:
+        """After a delivery was worked on: count the step, tell whom it concerns."""
+        for update in updates:
+            self.tally.add(f"{update.channel}:{update.status}")
+        self.publish.announce(updates)
 
     async def _sweep(self) -> None:
         self._upkeep.sweep()

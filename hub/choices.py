@@ -23,18 +23,20 @@ from hub.providers.receipt import Provider
 from hub.providers.sandbox import Sandbox
 from hub.providers.smtp import Smtp
 from hub.realtime.fanout import Fanout
+from hub.realtime.places import Limits
 from hub.services.deliver import Patience
 from hub.services.jwks import KeySource
 from hub.services.presence import PresenceRules, PresenceService
 from hub.services.timers import Keep
 from hub.services.tokens import Tokens
-from hub.settings import Settings
+from hub.settings import DEVELOPMENT_KEY, Settings
 from hub.store.events import EventLog
 from hub.store.keys import ApiKeys
 from hub.store.outbox import Outbox
 from hub.web.context import WebOptions
 from hub.web.sockets import SocketOptions
 
+FILES_FOR_CONNECTIONS = 0.9  # the others are for the database, Redis and requests
 REGISTRY = Path(__file__).with_name("types.toml")
 
 
@@ -129,6 +131,22 @@ def keep(settings: Settings) -> Keep:
     )
 
 
+def limits(settings: Settings) -> Limits:
+    """How many connections there may be."""
+    import resource
+
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = settings.connections
+    if files != resource.RLIM_INFINITY:
+        most = min(most, max(1, int(files * FILES_FOR_CONNECTIONS)))
+    return Limits(
+        total=most,
+        per_address=settings.connections_per_address,
+        handshakes=settings.handshakes,
+        handshakes_per_address=settings.handshakes_per_address,
+    )
+
+
 def web_options(settings: Settings) -> WebOptions:
     return WebOptions(
         development=settings.development,
@@ -137,11 +155,18 @@ def web_options(settings: Settings) -> WebOptions:
         max_json_depth=settings.max_json_depth,
         max_batch=settings.max_batch,
         max_rooms=settings.max_rooms,
+        near_radius=settings.near_radius,
+        max_message_bytes=settings.max_message_bytes,
+        events_most=settings.rate_limit_max_requests,
+        events_window=settings.rate_limit_window_ms / 1000,
         body_timeout=settings.body_timeout,
+        event_timeout=settings.event_timeout,
         cors_origins=tuple(settings.cors_origin),
         token_cookie=settings.token_cookie,
         token_in_query=settings.token_in_query,
         trusted_proxies=tuple(settings.trusted_proxies),
+        metrics_open=settings.shows_metrics,
+        development_key=DEVELOPMENT_KEY if settings.development else "",
     )
 
 

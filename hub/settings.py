@@ -85,7 +85,14 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "least level that is logged")
     log_json: bool = setting(False, "log as JSON lines (always on in production)")
     public_url: str | None = setting(None, "address under which the outside reaches the hub, for links")
+    metrics_open: bool | None = setting(
+        None, "whether `/metrics` is shown without a platform's API key; unset: only in development"
+    )
     drain_seconds: float = setting(5.0, "time to flush connections after SIGTERM, in seconds", ge=0, le=60)
+    tls_cert: str | None = setting(
+        None, "PEM file of the server's certificate and its chain: `hub serve` then speaks TLS"
+    )
+    tls_key: str | None = setting(None, "PEM file of the certificate's key")
 
     # -- parts ---------------------------------------------------------------------------------------
     database_url: str | None = setting(None, "SQLAlchemy or plain URL; unset: SQLite in the data directory")
@@ -131,15 +138,37 @@ class Settings(BaseSettings):
     max_data_bytes: int = setting(64 << 10, "largest `data` of an event, encoded", ge=256)
     max_json_depth: int = setting(32, "deepest JSON accepted", ge=4, le=200)
     max_batch: int = setting(1000, "most notifications in one batch", ge=1)
-    max_rooms: int = setting(1000, "most rooms in `to`", ge=1)
+    max_rooms: int = setting(1000, "most rooms in `to`, and most people that `near` finds", ge=1)
+    near_radius: float = setting(
+        50_000, "largest `radiusMeters` of `near`; of a location, the roughest `accuracy`", ge=1, le=500_000
+    )
+    location_seconds: float = setting(
+        900.0, "seconds for which a user is where the last update said", ge=1, le=86400
+    )
     body_timeout: float = setting(15.0, "seconds a request body may take to arrive", gt=0)
     tenant_events_per_minute: int | None = setting(
         None, "events one tenant may send in a minute, over all processes; unset: no limit", ge=1
     )
     rate_limit_window_ms: int = setting(5000, "window of the events a connection may send", ge=100)
     rate_limit_max_requests: int = setting(10, "events a connection may send in the window", ge=1)
+    connections: int = setting(
+        100_000, "open connections of one process; never more than nine tenths of the files it may open", ge=1
+    )
+    connections_per_address: int = setting(
+        10_000, "open connections from one address (IPv6: one /64), per process", ge=1
+    )
+    connections_per_tenant: int | None = setting(
+        None, "open connections of one tenant, per process; unset: no limit", ge=1
+    )
     connections_per_user: int = setting(20, "open connections of one user, per process", ge=1)
+    handshakes: int = setting(10_000, "connections of one process that are not yet let in", ge=1)
+    handshakes_per_address: int = setting(1000, "the same from one address", ge=1)
+    head_timeout: float = setting(10.0, "seconds a new connection may take to send its request's head", gt=0)
+    keepalive_timeout: float = setting(
+        75.0, "seconds an HTTP connection may be idle between requests; more than your proxy's", gt=0
+    )
     connect_timeout: float = setting(5.0, "seconds a transport may stay without CONNECT", gt=0)
+    event_timeout: float = setting(10.0, "seconds one event of a client may take to be carried out", gt=0)
     ping_interval: float = setting(20.0, "seconds between pings", gt=0)
     ping_timeout: float = setting(15.0, "seconds to answer a ping", gt=0)
     outbox_bytes: int = setting(512 << 10, "unsent bytes a connection may have before it is cut", ge=16384)
@@ -155,6 +184,9 @@ class Settings(BaseSettings):
     sse_lifetime: float = setting(4 * 3600.0, "seconds one stream lives, give or take a tenth", gt=0)
     sse_retry_ms: int = setting(2000, "`retry:` that browsers are told", ge=0)
     replay_limit: int = setting(10000, "most events replayed to one connection", ge=0)
+    recovery_seconds: float = setting(
+        120.0, "seconds a dropped connection with `auth.recovery` may come back as what it was", ge=1
+    )
     ring_events: int = setting(2000, "recent events kept in memory per tenant", ge=0)
     poll_seconds: float = setting(2.0, "seconds between looks for events the bus has lost", gt=0)
     hole_ms: int = setting(50, "milliseconds to wait for a straggler before reading SQL", ge=0)
@@ -252,6 +284,11 @@ class Settings(BaseSettings):
     @property
     def creates_tenants(self) -> bool:
         return self.development if self.auto_tenants is None else self.auto_tenants
+
+    @property
+    def shows_metrics(self) -> bool:
+        """Whether `/metrics` asks nobody for a key."""
+        return self.development if self.metrics_open is None else self.metrics_open
 
     @property
     def email(self) -> Literal["sandbox", "smtp"]:

@@ -1,21 +1,21 @@
 """Telling the queue that deliveries are due, without ever waiting for it.
 
-`send` puts ids on a bounded list and returns; a thread publishes them. When the broker does not answer, or
-the list is full, hints are dropped and counted: SQL still has the deliveries, and the sweeper hands them
-out again. Does not know what a delivery is.
+`send` puts ids on a bounded list and returns; a thread publishes all that wait, to Redis in one command for
+each queue. When the broker does not answer, or the list is full, hints are dropped and counted: SQL still
+has the deliveries, and the sweeper hands them out again. Does not know what a delivery is.
 """
 
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
+from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 
 import structlog
 from celery import Celery
 
+from tasks.messages import Messages
 from tasks.queues import queue_of
 
 BOUND = 20_000
@@ -32,20 +32,23 @@ class Hints:
     def __init__(self, app: Celery, *, bound: int = BOUND) -> None:
         self.dropped = 0
         self._app = app
-        self._waiting: queue.Queue[tuple[str, str]] = queue.Queue(bound)
+        self._to_redis = app.connection_for_write().transport.driver_type == "redis"
+        self._bound = bound
+        self._waiting: deque[tuple[str, str]] = deque()
+        self._news = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._messages: dict[str, Messages] = {}  # by queue; the thread's own
 
     def send(self, deliveries: Sequence[tuple[str, str]]) -> None:
         """Hand out (delivery id, channel) pairs. Never blocks, never raises."""
         if deliveries and self._thread is None:
             self._start()
-        for item in deliveries:
-            try:
-                self._waiting.put_nowait(item)
-            except queue.Full:
-                self.dropped += 1
+        room = max(0, self._bound - len(self._waiting))
+        self.dropped += max(0, len(deliveries) - room)
+        self._waiting.extend(deliveries[:room])
+        self._news.set()
 
     async def waiting(self, channel: str) -> int | None:
         """How many hints of a channel wait in the broker; None: it does not answer."""
@@ -83,15 +86,18 @@ class Hints:
 
     def _take(self) -> list[tuple[str, str]]:
         """What is listed, at most AT_ONCE; empty when nothing came for a while."""
-        items: list[tuple[str, str]] = []
-        with suppress(queue.Empty):
-            items.append(self._waiting.get(timeout=0.2))
-            while len(items) < AT_ONCE:
-                items.append(self._waiting.get_nowait())
+        if self._news.wait(0.2):
+            self._news.clear()  # before looking: what comes from now on sets it again
+        items = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
+        if self._waiting:
+            self._news.set()
         return items
 
     def _publish(self, items: Sequence[tuple[str, str]]) -> None:
         if not items:
+            return
+        if self._to_redis:
+            self._push(items)
             return
         with self._app.producer_pool.acquire(block=True) as producer, producer.batch(max_size=AT_ONCE):
             for id, channel in items:
@@ -99,6 +105,18 @@ class Hints:
                 self._app.send_task(
                     name, (id,), queue=name, routing_key=name, producer=producer, ignore_result=True
                 )
+
+    def _push(self, items: Sequence[tuple[str, str]]) -> None:
+        waiting: dict[str, list[str]] = {}
+        for id, channel in items:
+            name = queue_of(channel)
+            messages = self._messages.get(name)
+            if messages is None:
+                messages = self._messages[name] = Messages(self._app, name)
+            waiting.setdefault(name, []).append(messages.of(id))
+        with self._app.producer_pool.acquire(block=True) as producer:
+            for name, texts in waiting.items():
+                producer.channel.client.lpush(name, *texts)
 
     def _depth(self, name: str) -> int | None:
         try:

@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from hub.choices import registry
 from hub.domain.access import ApiKey, Principal
 from hub.domain.drafts import Contact, Draft, IdempotencyKey
 from hub.domain.errors import (
@@ -33,6 +34,8 @@ from hub.services.wire import dumps, loads
 from hub.web.context import WebOptions
 from hub.web.routes import ROUTES
 from hub.web.routing import Route, assemble
+from hub.web.traffic import Traffic
+from tests.described import watch
 from tests.hubs import LOOPBACK, free_port
 
 OPTIONS = WebOptions(
@@ -42,11 +45,18 @@ OPTIONS = WebOptions(
     max_json_depth=32,
     max_batch=1000,
     max_rooms=1000,
+    near_radius=50_000,
+    max_message_bytes=64 << 10,
+    events_most=10,
+    events_window=5.0,
+    event_timeout=10.0,
     body_timeout=15.0,
     cors_origins=(),
     token_cookie="access_token",
     token_in_query=True,
     trusted_proxies=(),
+    metrics_open=True,
+    development_key="hub_platform",
 )
 ANA = Principal(tenant="acme", user="ana", roles=("CUSTOMER",))
 MARTA = Principal(tenant="acme", user="marta", roles=("ADMIN",))
@@ -81,6 +91,7 @@ class Behind:
 
     def __init__(self, options: WebOptions) -> None:
         self.options = options
+        self.registry = registry()
         self.tokens = self.ingest = self.inbox = self.people = self.deliveries = self.outbox = self
         self.presence = self
         self.sessions = None
@@ -92,6 +103,11 @@ class Behind:
         self.shown = Page([], 0, 0)
         self.messages: list[Message] = []
         self.unwell: dict[str, str] = {}
+        self.traffic = Traffic()
+
+    async def metrics(self) -> tuple[bytes, str]:
+        self.asked.append("metrics")
+        return b"# nothing\n", "text/plain; version=0.0.4; charset=utf-8"
 
     async def faults(self) -> Mapping[str, str]:
         return self.unwell
@@ -304,6 +320,8 @@ async def doors(*, routes: Iterable[Route] = ROUTES, **options: Any) -> AsyncIte
     """A server with these options changed, on loopback."""
     hub = Behind(replace(OPTIONS, **options))
     app = assemble(hub, routes)
+    # What stands behind these doors answers less than a hub; what they refuse is their own.
+    watched = watch(app, whole=False) if routes is ROUTES else None
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, lingering_time=0.2)
     await runner.setup()
     port = free_port()
@@ -314,6 +332,8 @@ async def doors(*, routes: Iterable[Route] = ROUTES, **options: Any) -> AsyncIte
             yield Doors(hub, http, port)
     finally:
         await runner.cleanup()
+    if watched is not None:
+        watched.require_none()
 
 
 def message(**changes: Any) -> Message:

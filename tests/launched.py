@@ -22,8 +22,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hub.cluster.embedded import dies_with_parent
+from hub.cluster.embedded import dies_with_parent, free_port
 from hub.settings import Settings, names
+from hub.store.migrate import migrate
 
 PATIENCE = 60.0  # seconds until a test gives up waiting; never a measure of anything
 
@@ -115,6 +116,20 @@ class Launched:
             self.seen.append(text.rstrip("\n"))
             self._lines.put(text.rstrip("\n"))
         self._lines.put(None)
+
+
+class Serve(Launched):
+    """`hub serve` on a port of its own, with the test run's Valkey and a database in its directory."""
+
+    def __init__(self, directory: Path, redis: str, *words: str, **settings: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        settings |= {"REDIS_URL": redis, "HUB_REDIS_PREFIX": f"serve-{self.port}"}
+        migrate(f"sqlite:///{directory}/.hub/hub.db")
+        super().__init__("serve", "--port", str(self.port), *words, directory=directory, **settings)
+
+    def ready(self) -> None:
+        next(answer for answer in until(f"{self.url}/readyz") if answer.status == 200)
 
 
 def clean_environment() -> dict[str, str]:

@@ -17,13 +17,14 @@ import aiohttp
 import jwt
 import pytest_asyncio
 import socketio
-from aiohttp import web
 from yarl import URL
 
 from hub.app import Hub, build
 from hub.cluster.embedded import free_port
 from hub.settings import DEVELOPMENT_KEY, DEVELOPMENT_SECRET, Settings
+from hub.web.listening import Listening, ListenOptions
 from hub.web.routes import make_app
+from tests.described import watch
 
 PATIENCE = 10.0  # seconds that anything a test waits for may take
 
@@ -35,21 +36,21 @@ class Living:
         self.hub = hub
         self.url = f"http://127.0.0.1:{port}"
         self.http = aiohttp.ClientSession(self.url)
-        self._runner = web.AppRunner(
-            make_app(hub), access_log=None, handler_cancellation=True, shutdown_timeout=1.0
-        )
+        app = make_app(hub)
+        self.watched = watch(app)
+        self._listening = Listening(app, hub.sockets, ListenOptions())
         self._port = port
 
     async def start(self) -> Self:
         await self.hub.open()
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        await self._listening.open("127.0.0.1", self._port)
         return self
 
     async def stop(self) -> None:
         await self.http.close()
+        self._listening.stop()
         await self.hub.drain()
-        await self._runner.cleanup()
+        await self._listening.close()
         await self.hub.close()
 
     def token(
@@ -217,6 +218,8 @@ class Stream(Listener):
                     self.cursor = fields.get("id", self.cursor)
                     if "data" in fields:
                         self.hear(fields.get("event", "message"), json.loads(fields["data"]))
+                    else:
+                        self.hear("", fields)  # a place or a pause, which a browser keeps to itself
                     fields = {}
         except aiohttp.ClientError:
             pass
@@ -257,3 +260,5 @@ async def living(sqlite_url: str, valkey_url: str, prefix: str) -> AsyncIterator
     yield start
     for item in started:
         await item.stop()
+    for item in started:
+        item.watched.require_none()

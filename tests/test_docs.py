@@ -19,8 +19,9 @@ import typer
 from hub.cli import app as cli
 from hub.domain.access import KINDS, SCOPES
 from hub.domain.delivery import Status
-from hub.domain.errors import all_refusals
+from hub.domain.errors import all_refusals, explanation
 from hub.settings import Settings, names
+from hub.web.error_pages import explained
 from hub.web.events import EVENTS
 from hub.web.routes import ROUTES
 
@@ -30,7 +31,7 @@ PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "examples").rg
 # Where a reader types what is shown.
 RUN = [
     ROOT / "README.md",
-    *(DOCS / name for name in ("quickstart.md", "operations.md", "api.md", "protocol.md")),
+    *(DOCS / name for name in ("quickstart.md", "operations.md", "api.md", "protocol.md", "sse.md")),
 ]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
@@ -80,16 +81,16 @@ def test_every_setting_is_described_under_all_its_names() -> None:
     assert all(field.description for field in Settings.model_fields.values())
 
 
-def test_every_error_code_has_a_row_with_its_status() -> None:
-    table = page("errors.md").split("\n## ")[0]
-    found = {cells[0].strip("`"): cells[1:] for cells in rows(table)}
+def test_every_error_code_has_its_section_with_a_meaning_and_what_to_do() -> None:
+    text = page("errors.md").split("## Every code")[1].split("\n## ")[0]
+    sections = {part.partition("\n")[0]: part for part in text.split("\n### ")[1:]}
     for refusal in all_refusals():
-        assert refusal.code in found, f"{refusal.code} is not described in docs/errors.md"
-        status, again, meaning = found[refusal.code]
-        assert (status, again) == (str(refusal.status), "yes" if refusal.retryable else "no"), refusal.code
-        assert meaning
-    known = {refusal.code for refusal in all_refusals()}
-    assert found.keys() - known == {"code", "---"}, "docs/errors.md describes codes that do not exist"
+        assert refusal.__doc__, f"{refusal.__name__} does not say what it means"
+        assert all(explanation(refusal)), f"{refusal.__name__} does not say what to do"
+        section = sections[refusal.code]
+        assert section.split("\n\n")[1].startswith(f"{refusal.status}, *{refusal.title}*"), refusal.code
+        assert "**What to do.** " in section
+    assert len(sections) == len(explained()), "two refusals share a code"
 
 
 def test_every_reason_to_close_a_session_is_described() -> None:
@@ -174,7 +175,7 @@ def test_every_field_of_connected_is_described() -> None:
 
 
 def test_every_route_is_described_and_every_described_route_exists() -> None:
-    text = page("api.md") + page("protocol.md")
+    text = page("api.md") + page("protocol.md") + page("sse.md")
     wanted = {(route.method, re.sub(r"{(\w+):.*}", r"{\1}", route.path)) for route in ROUTES}
     for method, path in wanted:
         shown = path.replace("{path}", "...")

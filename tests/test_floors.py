@@ -26,6 +26,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "hub.dev",
             "hub.supervise",
             "hub.logs",
+            "hub.metrics",
+            "hub.tls",
         ),
         *("hub.__main__", "tasks.app"),
     ),

@@ -1,4 +1,5 @@
-// Pages are built into the hub's own static directory, which it serves under /static/ (the demo also at /).
+// Pages are built into the hub's own static directory, which it serves under /static/ (the demo also at /, the
+// description of the API at /docs).
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
@@ -10,7 +11,9 @@ export default defineConfig({
   build: {
     outDir: here("../../hub/web/static"),
     emptyOutDir: true,
-    rollupOptions: { input: { index: here("pages/index.html") } },
+    license: { fileName: "licenses.md" },
+    chunkSizeWarningLimit: 2500, // Swagger UI is one piece
+    rollupOptions: { input: { index: here("pages/index.html"), docs: here("pages/docs.html") } },
   },
   test: {
     root: here("."),

@@ -22,8 +22,9 @@ from hub.cluster.followed import Followed, Positions
 from hub.cluster.following import Fill, Following, Repairs, Source
 from hub.cluster.link import PACE, Pace
 from hub.cluster.listener import Listener
+from hub.cluster.parcel import Packer, ParcelForged, ParcelRefused, part_of
 from hub.cluster.publisher import Publisher
-from hub.cluster.record import Record, RecordForged, RecordRefused, node_mark, sent_by
+from hub.cluster.record import Record
 from hub.domain.events import Position
 
 # So many tenants may read SQL at once; the other connections of the pool are for requests.
@@ -34,7 +35,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Counts:
-    """Records since the start: from other nodes, refused for form or signature, failed in `deliver`."""
+    """Since the start: records from other nodes, parcels refused for their form or signature, records that
+    `deliver` failed over."""
 
     received: int = 0
     malformed: int = 0
@@ -67,15 +69,13 @@ class Bus:
     ) -> None:
         self.counts = Counts()
         self.repairs = Repairs()
-        self._prefix = prefix
-        self._node = node
-        self._mark = node_mark(node)
-        self._key = key
+        self._tenants = f"{prefix}:t:"
+        self._packer = Packer(node, key)
         self._deliver = deliver
         self._control = f"{prefix}:control".encode()
         self._ready: deque[Record] = deque()
         self._delivering = False
-        self.publisher = Publisher(url, pace=pace) if url else None
+        self.publisher = Publisher(url, pace=pace, pack=self._packer.pack) if url else None
         self.listener = (
             Listener(url, pace=pace, receive=self._received, restored=self._restored) if url else None
         )
@@ -137,37 +137,40 @@ class Bus:
         for record in records:
             if self.publisher is not None:
                 try:
-                    data = record.encode(self._node, self._key)
+                    part = part_of(record)
                 except TypeError as error:
                     # A durable event is still found by the poll of the others.
                     self.counts.malformed += 1
                     log.error("a record cannot be encoded", action="bus.encode_failed", error=str(error))
                 else:
-                    self.publisher.put(self._channel(record), data)
+                    self.publisher.put(self._channel(record), part)
             self._accept(record)
 
     def _channel(self, record: Record) -> bytes:
         return self._control if record.kind == "control" else self._tenant_channel(record.tenant)
 
     def _tenant_channel(self, tenant: str) -> bytes:
-        return f"{self._prefix}:t:{tenant}".encode()
+        return f"{self._tenants}{tenant}".encode()
 
     # -- receiving -----------------------------------------------------------------------------------
     def _received(self, channel: bytes, data: bytes) -> None:
         """A message from Redis: anybody's bytes. Never raises."""
-        if sent_by(self._mark, data):
+        if self._packer.is_own(data):
             return
+        control = channel == self._control
+        tenant = "" if control else channel.decode().removeprefix(self._tenants)
         try:
-            record = Record.decode(data, self._key)
-            if self._channel(record) != channel:
-                raise RecordRefused("the record stands on a channel that is not its own")
-        except RecordForged:
+            records = self._packer.unpack(channel, tenant, data)
+            if any((record.kind == "control") != control for record in records):
+                raise ParcelRefused("a record stands on a channel that is not its own")
+        except ParcelForged:
             self.counts.forged += 1
-        except RecordRefused:
+        except ParcelRefused:
             self.counts.malformed += 1
         else:
-            self.counts.received += 1
-            self._accept(record)
+            self.counts.received += len(records)
+            for record in records:
+                self._accept(record)
 
     def _accept(self, record: Record) -> None:
         if record.kind == "control":

@@ -12,14 +12,15 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import orjson
 import structlog
 from redis.asyncio import Redis
 
-from hub.cluster.presence import FAULTS, script
+from hub.cluster.presence import FAULTS, SLICE, script
 from hub.cluster.record import Record
 from hub.domain.presence import Entry, Roster
 
@@ -251,9 +252,7 @@ class Elsewhere:
             if far is not None and far.version == 0:
                 del mirror.nodes[node]
         elif far is not None and int(version) >= far.version:
-            texts = orjson.loads(b"[" + b",".join(entries.values()) + b"]")
-            conns = (conn.decode() for conn in entries)
-            self._replace(tenant, mirror, node, _entries(node, zip(conns, texts, strict=True)), int(version))
+            self._replace(tenant, mirror, node, _entries(node, _decoded(entries)), int(version))
 
     # -- changing ------------------------------------------------------------------------------------
     def _replace(
@@ -261,10 +260,16 @@ class Elsewhere:
     ) -> None:
         """What the node holds, all of it. Version 0: it is no more."""
         far = mirror.nodes.setdefault(node, _Far())
-        for conn in [conn for conn in far.entries if conn not in entries]:
-            self._put(tenant, mirror, far, conn, None)
-        for conn, entry in entries.items():
-            self._put(tenant, mirror, far, conn, entry)
+        if far.entries:
+            for conn in [conn for conn in far.entries if conn not in entries]:
+                self._put(tenant, mirror, far, conn, None)
+            for conn, entry in entries.items():
+                self._put(tenant, mirror, far, conn, entry)
+        elif entries:  # a node that is new here: nothing to compare with
+            far.entries = entries
+            mirror.roster.add_all(entries.values())
+            for entry in entries.values():
+                self._changed(tenant, entry, True)
         far.version = version
         far.heard = max(far.heard, version)
         if version == 0:
@@ -286,8 +291,24 @@ class Elsewhere:
             self._changed(tenant, entry, True)
 
 
+def _decoded(found: Mapping[bytes, bytes]) -> Iterator[tuple[str, list[Any]]]:
+    """Connections and their entries as Redis holds them. In slices: what is decoded is soon thrown away, and
+    thousands of lists at once would bring the garbage collector along."""
+    items = iter(found.items())
+    while part := list(islice(items, SLICE)):
+        texts = orjson.loads(b"[" + b",".join([text for _, text in part]) + b"]")
+        for (conn, _), shape in zip(part, texts, strict=True):
+            yield conn.decode(), shape
+
+
 def _entries(node: str, shapes: Iterable[tuple[str, list[Any]]]) -> dict[str, Entry]:
-    return {
-        conn: Entry(user, session, transport, tuple(roles), tuple(rooms), node=node)
-        for conn, (user, session, transport, roles, rooms) in shapes
-    }
+    # Few transports and sets of roles among many connections: each is kept once.
+    same: dict[Any, Any] = {}
+    keep = same.setdefault
+    entries = {}
+    for conn, (user, session, transport, roles, rooms) in shapes:
+        roles = tuple(roles)
+        entries[conn] = Entry(
+            user, session, keep(transport, transport), keep(roles, roles), tuple(rooms), node=node
+        )
+    return entries

@@ -1,9 +1,10 @@
 """Publishing to Redis: everything that waits goes out in one write, and nobody waits for it.
 
-`put` only queues. One task takes the queue once per event-loop tick, writes it as one pipeline on its own
-connection and reads the replies within a deadline. When that fails, a breaker opens: for a moment records
-are dropped at once, then one batch is tried. Dropping is allowed here (the receivers find events that
-never arrived in SQL) and counted. This file does not know what the bytes mean.
+`put` only queues. One task takes the queue once per event-loop tick, packs what is for the same channel
+into one message, writes all as one pipeline on its own connection and reads the replies within a
+deadline. When that fails, a breaker opens: for a moment records are dropped at once, then one batch is
+tried. Dropping is allowed here (the receivers find events that never arrived in SQL) and counted. This
+file does not know what the bytes mean.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import asyncio
 import math
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 
 import hiredis
 import structlog
 from redis.asyncio.connection import AbstractConnection
 
 from hub.cluster.link import Pace, connect, new_connection
+from hub.cluster.parcel import Part
 
 QUEUE_RECORDS = 10_000
 QUEUE_BYTES = 8 << 20
@@ -28,14 +31,15 @@ log = structlog.get_logger(__name__)
 
 
 class Publisher:
-    """`published` and `dropped` count records since the start."""
+    """`published` and `dropped` count records since the start. `pack` makes one message of many."""
 
-    def __init__(self, url: str, *, pace: Pace) -> None:
+    def __init__(self, url: str, *, pace: Pace, pack: Callable[[bytes, Sequence[Part]], bytes]) -> None:
         self.published = 0
         self.dropped = 0
         self._pace = pace
         self._connection: AbstractConnection = new_connection(url, "hub-publisher", pace)
-        self._queue: deque[bytes] = deque()  # packed PUBLISH commands
+        self._pack = pack
+        self._queue: deque[tuple[bytes, Part]] = deque()  # with the channel
         self._bytes = 0
         self._waiting = asyncio.Event()
         self._closing = False
@@ -57,15 +61,15 @@ class Publisher:
         self._drop_queue()
         await self._connection.disconnect(nowait=True)
 
-    def put(self, channel: bytes, data: bytes) -> None:
+    def put(self, channel: bytes, part: Part) -> None:
         """Queues one record. Never blocks, never raises: what cannot be queued is dropped."""
-        full = len(self._queue) >= QUEUE_RECORDS or self._bytes + len(data) > QUEUE_BYTES
+        size = len(part.head) + len(part.body)
+        full = len(self._queue) >= QUEUE_RECORDS or self._bytes + size > QUEUE_BYTES
         if full or self._closing or time.monotonic() < self._resting_until:
             self.dropped += 1
             return
-        command: bytes = hiredis.pack_command((b"PUBLISH", channel, data))  # type: ignore[arg-type]
-        self._queue.append(command)
-        self._bytes += len(command)
+        self._queue.append((channel, part))
+        self._bytes += size
         self._waiting.set()
 
     async def _run(self) -> None:
@@ -73,18 +77,18 @@ class Publisher:
             await self._waiting.wait()
             self._waiting.clear()
             while self._queue:
-                batch = self._take()
+                count, batch = self._take()
                 try:
                     await self._send(batch)
                 # Whatever went wrong, the next batch starts on a new connection.
                 except Exception as error:
-                    self.dropped += len(batch)
+                    self.dropped += count
                     await self._rest(error)
                 else:
-                    self.published += len(batch)
+                    self.published += count
                     self._recovered()
 
-    async def _send(self, batch: list[bytes]) -> None:
+    async def _send(self, batch: Sequence[bytes]) -> None:
         connection = self._connection
         # Something to read although nothing was asked: the server has closed the connection.
         if connection.is_connected and await connection.can_read():
@@ -111,15 +115,20 @@ class Publisher:
             self._failing = False
             log.info("publishing to Redis again", action="bus.publish_recovered", dropped=self.dropped)
 
-    def _take(self) -> list[bytes]:
-        batch: list[bytes] = []
-        size = 0
-        while self._queue and len(batch) < BATCH_RECORDS and size < BATCH_BYTES:
-            command = self._queue.popleft()
-            batch.append(command)
-            size += len(command)
+    def _take(self) -> tuple[int, list[bytes]]:
+        """How many records go out next, and the commands that publish them, one for each channel."""
+        taken: dict[bytes, list[Part]] = {}
+        count = size = 0
+        while self._queue and count < BATCH_RECORDS and size < BATCH_BYTES:
+            channel, part = self._queue.popleft()
+            taken.setdefault(channel, []).append(part)
+            count += 1
+            size += len(part.head) + len(part.body)
         self._bytes -= size
-        return batch
+        return count, [
+            hiredis.pack_command((b"PUBLISH", channel, self._pack(channel, parts)))  # type: ignore[arg-type]
+            for channel, parts in taken.items()
+        ]
 
     def _drop_queue(self) -> None:
         self.dropped += len(self._queue)

@@ -49,16 +49,18 @@ def serve(
     settings = load_safe(workers=workers, host=host, port=port)
     _log(settings)
     from hub.serve import PortBusy, require_free_port, run, serve_many
+    from hub.tls import CertificateRefused, certificate_of
 
     try:
+        certificate = certificate_of(settings.tls_cert, settings.tls_key)
         if not share_port:  # the port of a shared one was tried by the parent
             require_free_port(settings.host, settings.port)
-    except PortBusy as busy:
-        raise Fault(str(busy)) from None
+    except (PortBusy, CertificateRefused) as fault:
+        raise Fault(str(fault)) from None
     if settings.workers > 1:
         asyncio.run(serve_many(settings, settings.workers))
     else:
-        run(settings, share_port=share_port)
+        run(settings, share_port=share_port, certificate=certificate)
 
 
 def worker(

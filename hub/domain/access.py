@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from hub.domain.errors import RoomInvalid
 
@@ -27,8 +28,18 @@ def require_tenant(text: str) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+def require_room(tenant: str, text: object) -> str:
+    """`text`, when it names a room inside `tenant`; raises `RoomInvalid`."""
+    kind, colon, name = text.partition(":") if isinstance(text, str) else ("", "", "")
+    if not colon or kind not in KINDS or not _NAME.fullmatch(name):
+        known = ", ".join(f"{kind}:" for kind in KINDS)
+        raise RoomInvalid(f"not a room: {str(text)[:80]!r} (a room is one of {known} and a name)")
+    if kind == "tenant" and name != tenant:
+        raise RoomInvalid(f"tenant room of another tenant: {name[:64]!r}")
+    return f"{kind}:{name}"
+
+
+class Room(NamedTuple):
     """An audience inside one tenant: `user:42`, `role:ADMIN`, `tenant:acme`, `session:s1`, `topic:jobs`."""
 
     tenant: str
@@ -38,12 +49,7 @@ class Room:
     @classmethod
     def parse(cls, tenant: str, text: object) -> Room:
         """The room `text` names inside `tenant`; raises `RoomInvalid`."""
-        kind, colon, name = text.partition(":") if isinstance(text, str) else ("", "", "")
-        if not colon or kind not in KINDS or not _NAME.fullmatch(name):
-            known = ", ".join(f"{kind}:" for kind in KINDS)
-            raise RoomInvalid(f"not a room: {str(text)[:80]!r} (a room is one of {known} and a name)")
-        if kind == "tenant" and name != tenant:
-            raise RoomInvalid(f"tenant room of another tenant: {name[:64]!r}")
+        kind, _, name = require_room(tenant, text).partition(":")
         return cls(tenant, kind, name)
 
     def __str__(self) -> str:
@@ -62,7 +68,10 @@ def room_key(tenant: str, room: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a token speaks for. `expires_at` and `issued_at` are Unix seconds."""
+    """Who a token speaks for. `expires_at` and `issued_at` are Unix seconds.
+
+    `sessionless`: the token names no session, and this one was made up for it.
+    """
 
     tenant: str
     user: str
@@ -72,6 +81,7 @@ class Principal:
     token_id: str = ""
     issued_at: float = 0.0
     expires_at: float = 0.0
+    sessionless: bool = False
 
     @property
     def is_admin(self) -> bool:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from hub.domain.geo import Near
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
@@ -25,10 +27,11 @@ class Contact:
     discord_webhook: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: that doubles the price of making one
 class Draft:
     """One request to notify. `to` and `exclude` are room names (`user:42`); `channels` None: the type's own.
 
+    `near`: whoever is there when it is sent, besides `to`.
     `inbox` False: realtime only (`POST /events`). `durable` False: not in the log, not replayed.
     """
 
@@ -36,6 +39,7 @@ class Draft:
     type: str
     to: tuple[str, ...]
     contact: Contact | None = None
+    near: Near | None = None
     title: str | None = None
     message: str | None = None
     link: str | None = None

@@ -1,6 +1,7 @@
 """Events, their place in a tenant's log, and the registry of their types.
 
-An `Event` is immutable and complete; it gets its `offset` in the transaction that stores it.
+An `Event` is complete when it is made, and stays as it is; only its place in the log (`epoch`, `offset`) is
+written later, in the transaction that stores it.
 This file does not know JSON, SQL or who is connected.
 """
 
@@ -67,7 +68,7 @@ class Position:
         return Cursor(self.epoch, self.offset)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: that doubles the price of making one
 class Event:
     """Something that happened. `inbox` makes it a notification; `offset` 0: not in the log (volatile)."""
 

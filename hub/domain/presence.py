@@ -11,6 +11,7 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from hub.domain.access import Room
 
@@ -70,10 +71,17 @@ class Roster:
         self._rooms: dict[str, dict[Entry, None]] = {}
 
     def add(self, entry: Entry) -> None:
+        self.add_all((entry,))
+
+    def add_all(self, entries: Iterable[Entry]) -> None:
+        """As `add` for each of them."""
         self.version += 1
-        self._users[entry.user] = (*self._users.get(entry.user, ()), entry)
-        for room in entry.rooms:
-            self._rooms.setdefault(room, {})[entry] = None
+        users, rooms = self._users, self._rooms
+        for entry in entries:
+            before = users.get(entry.user)
+            users[entry.user] = (entry,) if before is None else (*before, entry)
+            for room in entry.rooms:
+                rooms.setdefault(room, {})[entry] = None
 
     def remove(self, entry: Entry) -> None:
         """The very entry that was added."""
@@ -97,7 +105,7 @@ class Roster:
             return self.of(room.name)
         if room.kind == "topic":
             return self._rooms.get(str(room), {})
-        everybody = (entry for entries in self._users.values() for entry in entries)
+        everybody = chain.from_iterable(self._users.values())
         if room.kind == "tenant":
             return everybody
         return (entry for entry in everybody if entry.in_room(room))

@@ -134,6 +134,7 @@ class Connection:
         self._held.append(frame)
         if len(self._held) > MAX_HELD:
             log.info("too much came while a replay was written", action="connection.cut", kind="held")
+            self.tick.cut["replay"] += 1
             self.close("slow_consumer", "the replay took too long", reconnect=True)
 
     def send_now(self, frame: Frame) -> None:
@@ -144,8 +145,10 @@ class Connection:
         if outflow is not None:
             data = frame.bytes_for(self._profile)
             if data:
+                self.tick.frames += 1
                 self.tick.push(outflow, data)
             return
+        self.tick.frames += 1
         for packet in frame.packets_for(self._profile):
             self.link.send(packet)
 

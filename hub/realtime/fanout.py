@@ -26,22 +26,33 @@ class _Room:
 
 
 class Fanout:
-    """The rooms of one process."""
+    """The rooms of one process. A room with one connection is that connection: most rooms are a user's."""
 
     def __init__(self, tick: Tick | None = None) -> None:
         self.tick = tick or Tick()
-        self._rooms: dict[str, _Room] = {}
+        self.joined = 0  # since the start
+        self._rooms: dict[str, _Room | Connection] = {}
 
     # -- membership ----------------------------------------------------------------------------------
     def join(self, conn: Connection, key: str) -> None:
         room = self._rooms.get(key)
         if room is None:
-            room = self._rooms[key] = _Room(key)
+            self._rooms[key] = conn
+            conn.rooms += (key,)
+            self.joined += 1
+            return
+        if not isinstance(room, _Room):
+            if room is conn:
+                return
+            alone, room = room, _Room(next(own for own in room.rooms if own == key))
+            self._rooms[room.key] = room
+            room.members[alone] = None
         elif conn in room.members:
             return
         room.members[conn] = None
         room.plan = None
-        conn.rooms += (room.key,)
+        conn.rooms += (room.key,)  # the same string for all members
+        self.joined += 1
 
     def leave(self, conn: Connection, key: str) -> None:
         if self._remove(conn, key):
@@ -55,7 +66,10 @@ class Fanout:
 
     def _remove(self, conn: Connection, key: str) -> bool:
         room = self._rooms.get(key)
-        if room is None or conn not in room.members:
+        if room is conn:
+            del self._rooms[key]
+            return True
+        if not isinstance(room, _Room) or conn not in room.members:
             return False
         del room.members[conn]
         room.plan = None
@@ -66,7 +80,7 @@ class Fanout:
     def members(self, key: str) -> Collection[Connection]:
         """The connections in a room, as they are now (do not keep)."""
         room = self._rooms.get(key)
-        return room.members if room is not None else ()
+        return () if room is None else _members(room)
 
     def rooms(self) -> Collection[str]:
         """The keys of all rooms somebody is in."""
@@ -79,14 +93,14 @@ class Fanout:
         """Send to every connection in any of `rooms` once, but to none in `exclude` nor to the connection
         `skip`. Returns how many. What is published in one turn of the loop is written at its end."""
         found = [room for key in rooms if (room := self._rooms.get(key)) is not None]
-        without = [room.members for key in exclude if (room := self._rooms.get(key)) is not None]
+        without = [_members(room) for key in exclude if (room := self._rooms.get(key)) is not None]
         if not found:
             return 0
         if len(found) == 1 and not without and skip is None:
             return self._publish_to(found[0], frame)
         receivers: dict[Connection, None] = {}
         for room in found:
-            receivers.update(room.members)
+            receivers |= dict.fromkeys(_members(room))
         for members in without:
             for conn in members:
                 receivers.pop(conn, None)
@@ -95,7 +109,10 @@ class Fanout:
         self.send(frame, receivers)
         return len(receivers)
 
-    def _publish_to(self, room: _Room, frame: Frame) -> int:
+    def _publish_to(self, room: _Room | Connection, frame: Frame) -> int:
+        if not isinstance(room, _Room):
+            room.send(frame)
+            return 1
         members = room.members
         if len(members) <= SMALL:
             for conn in tuple(members):  # sending may end one, which leaves
@@ -127,3 +144,7 @@ class Fanout:
             else:
                 groups[conn.profile] = [link]
         return plan
+
+
+def _members(room: _Room | Connection) -> Collection[Connection]:
+    return room.members if isinstance(room, _Room) else (room,)

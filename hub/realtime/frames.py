@@ -16,6 +16,7 @@ import orjson
 from hub.realtime.wsframes import Op, frame
 
 GENERIC = "notification:new"
+NOTIFICATIONS = "notifications"
 
 
 class Profile(NamedTuple):
@@ -23,7 +24,8 @@ class Profile(NamedTuple):
 
     `events`: both names of a notification, or `generic` only, or `typed` only. `recovery`: the cursor is the
     last argument. `chunked`: an SSE message is one HTTP chunk. `dialect`: other than `named`, an SSE message
-    has no `event:` and its data is what the frame's `render` gives for the dialect.
+    has no `event:` and its data is what the frame's `render` gives for the dialect. `only`: a stream shows
+    only these events, `NOTIFICATIONS` or those whose type a pattern selects.
     """
 
     transport: str  # "socketio" | "sse" | "plain"
@@ -32,6 +34,7 @@ class Profile(NamedTuple):
     recovery: bool = False
     chunked: bool = True
     dialect: str = "named"
+    only: str = ""
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -71,7 +74,7 @@ class Frame:
         render: Callable[[str], bytes | None] | None = None,
     ) -> None:
         """`body` is JSON without line breaks. `render(dialect)` gives the data of an SSE message in another
-        dialect, or None when the dialect does not know such an event."""
+        dialect: None when the dialect does not know such an event, empty when only its place is told."""
         self.type: str | None = type  # None: a signal, which no filter holds back
         self.wire = wire
         self.inbox = inbox
@@ -84,9 +87,17 @@ class Frame:
         self._wanted: dict[tuple[str, ...], bool] = {}
 
     @classmethod
-    def signal(cls, name: str, args: Sequence[bytes] = ()) -> Self:
+    def signal(
+        cls,
+        name: str,
+        args: Sequence[bytes] = (),
+        *,
+        cursor: str | None = None,
+        render: Callable[[str], bytes | None] | None = None,
+    ) -> Self:
         """An event with any arguments, each already JSON, that is not in the log."""
-        frame = cls(type=name, wire=name, inbox=False, body=args[-1] if args else b"null", cursor=None)
+        body = args[-1] if args else b"null"
+        frame = cls(type=name, wire=name, inbox=False, body=body, cursor=cursor, render=render)
         frame.type = None
         frame.args = tuple(args)
         return frame
@@ -100,6 +111,12 @@ class Frame:
             known = any(fnmatchcase(self.type, glob) for glob in types)
             self._wanted[types] = known
         return known
+
+    def passes(self, only: str) -> bool:
+        """Whether a profile with that `only` shows this event. Signals pass."""
+        if not only or self.type is None:
+            return True
+        return self.inbox if only == NOTIFICATIONS else fnmatchcase(self.type, only)
 
     def bytes_for(self, profile: Profile) -> bytes:
         """What is written to a stream or a WebSocket; empty when this profile does not show the event."""
@@ -121,7 +138,7 @@ class Frame:
             return b"".join(map(text_frame, self._messages(profile)))
         if profile.transport == "plain":
             return text_frame(self._plain())
-        message = self._sse(profile.dialect)
+        message = self._sse(profile.dialect) if self.passes(profile.only) else b""
         return chunk(message) if profile.chunked and message else message
 
     # -- Socket.IO -----------------------------------------------------------------------------------
@@ -143,11 +160,12 @@ class Frame:
     def _place(self) -> list[bytes]:
         """What a connection with state recovery gets as last argument.
 
-        Its client takes any last argument that is text for a cursor: other text is followed by null.
+        Its client takes any last argument that is text for a cursor, and the event's name where there is
+        none: what is not in the log never ends in text.
         """
         if self.cursor is not None:
             return [orjson.dumps(self.cursor)]
-        return [b"null"] if self.args and self.args[-1].startswith(b'"') else []
+        return [b"null"] if not self.args or self.args[-1].startswith(b'"') else []
 
     # -- the others ----------------------------------------------------------------------------------
     def _plain(self) -> bytes:
@@ -160,7 +178,9 @@ class Frame:
         if dialect == "named":
             return b"%bevent: %b\ndata: %b\n\n" % (place, self.wire.encode(), self.body)
         data = self._render(dialect) if self._render is not None else None
-        return b"" if data is None else b"%bdata: %b\n\n" % (place, data)
+        if data is None:
+            return b""
+        return b"%bdata: %b\n\n" % (place, data) if data else b"%b\n" % place
 
 
 _names: dict[str, bytes] = {}

@@ -211,6 +211,8 @@ class RoomManager(socketio.AsyncRedisManager):  # type: ignore[misc]  # socketio
     ) -> None:
         """A packet of its own, with attachments or an ack's number. It does not wait for `release`."""
         id = self._expect_ack(conn, callback) if callback is not None else None
+        if conn.profile.recovery and (not args or isinstance(args[-1], str)):
+            args = [*args, None]  # or its client would take the last text for a cursor
         packet = self.server.packet_class(
             sio.EVENT, namespace=conn.profile.namespace, data=[event, *args], id=id
         )

@@ -63,13 +63,19 @@ GONE = Gone()
 
 
 class Tick:
-    """One per event loop. `max_bytes` bounds what a connection may have unsent."""
+    """One per event loop. `max_bytes` bounds what a connection may have unsent.
 
-    __slots__ = ("_dirty", "_runs", "_scheduled", "epoch", "max_bytes")
+    Counted since the start: `frames` and `bytes` that were sent (a frame once for each receiver), and
+    connections that were `cut` for being slow, by where it showed.
+    """
+
+    __slots__ = ("_dirty", "_runs", "_scheduled", "bytes", "cut", "epoch", "frames", "max_bytes")
 
     def __init__(self, *, max_bytes: int = 512 << 10) -> None:
         self.max_bytes = max_bytes
         self.epoch = 0  # grows whenever a plan made earlier may be wrong
+        self.frames = self.bytes = 0
+        self.cut = {"unsent": 0, "unpolled": 0, "replay": 0}
         self._runs: list[tuple[Plan, list[Frame]]] = []
         self._dirty: list[Outflow] = []
         self._scheduled = False
@@ -88,6 +94,7 @@ class Tick:
         """Send bytes to one connection at the end of this turn, after what is already on its way."""
         if self._runs:
             self.settle()
+        self.bytes += len(data)
         pending = link.pending
         if pending is not None:
             pending.append(data)
@@ -110,6 +117,7 @@ class Tick:
                 data = joined(frames, profile)
                 if not data:
                     continue
+                self._count(frames, links, data)
                 for link in links:
                     pending = link.pending
                     if pending is None:
@@ -137,12 +145,17 @@ class Tick:
             data = joined(frames, profile)
             if not data:
                 continue
+            self._count(frames, links, data)
             for link in links:
                 try:
                     link.transport.write(data)
                 except Exception:
                     link.failed()
         _send_each(plan.others, frames)
+
+    def _count(self, frames: Sequence[Frame], links: Sequence[Outflow], data: bytes) -> None:
+        self.frames += len(frames) * len(links)
+        self.bytes += len(data) * len(links)
 
 
 def joined(frames: Sequence[Frame], profile: Profile) -> bytes:
@@ -176,7 +189,6 @@ class Outflow(asyncio.Protocol):
         transport.set_protocol(self)
         transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
         transport.resume_reading()  # or the peer's end would not be noticed
-        set_user_timeout(transport)
         if self.direct:
             self.push(head)  # one write with what follows at once
         else:
@@ -205,6 +217,7 @@ class Outflow(asyncio.Protocol):
 
     def too_slow(self) -> None:
         log.info("a slow reader was cut", action="connection.cut", kind=type(self).__name__)
+        self.tick.cut["unsent"] += 1
         self.cut()
 
     def failed(self) -> None:
@@ -268,9 +281,11 @@ class Outflow(asyncio.Protocol):
         self._let_go()
 
 
-def set_user_timeout(transport: asyncio.BaseTransport) -> None:
-    """Let the kernel notice a peer that has vanished (RFC 5482); a no-op where the platform cannot."""
-    sock = transport.get_extra_info("socket")
+def set_user_timeout(sock: Any) -> None:
+    """Let the kernel notice a peer that has vanished (RFC 5482); a no-op where the platform cannot.
+
+    What is set on a socket that listens holds for the connections it accepts.
+    """
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
     if option is None or sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return

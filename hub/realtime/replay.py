@@ -7,6 +7,7 @@ asked offset; else the log itself has to be read. What an entry is, is for its u
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -35,6 +36,27 @@ class Ring(Generic[T]):
         if recent and recent[-1][0] + 1 != offset:
             recent.clear()
         recent.append((offset, entry))
+
+    def first(self, tenant: str) -> int | None:
+        """The oldest offset that is here; None: nothing is."""
+        recent = self._recent.get(tenant)
+        return recent[0][0] if recent else None
+
+    def has_room(self, tenant: str, count: int) -> bool:
+        """Whether so many older entries fit before what is here."""
+        return len(self._recent.get(tenant, ())) + count <= self._size
+
+    def recall(self, tenant: str, entries: Sequence[tuple[int, T]]) -> None:
+        """Put older entries, in order and without a gap, before what is here; nothing when they do not fit
+        or do not lead up to it."""
+        first = self.first(tenant)
+        if not entries or not self.has_room(tenant, len(entries)):
+            return
+        if first is None:
+            for offset, entry in entries:
+                self.remember(tenant, offset, entry)
+        elif entries[-1][0] + 1 == first:
+            self._recent[tenant].extendleft(reversed(entries))
 
     def since(self, tenant: str, offset: int) -> list[tuple[int, T]] | None:
         """Every entry after `offset`, oldest first; None: not all of them are here."""

@@ -33,17 +33,20 @@ ConnectRefused = socketio.exceptions.ConnectionRefusedError
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What `authenticate` may answer. `reply` is added to the CONNECT answer `{"sid"}` (`{"pid": ...}`);
-    `sid` asks for an id (a new one is made when it is taken); `context` becomes the connection's."""
+    """What `authenticate` may answer.
+
+    `reply` is added to the CONNECT answer `{"sid"}` (`{"pid": ...}`); None: the connect handler answers, by
+    `welcome`. `sid` asks for an id (a new one is made when it is taken); `context` becomes the connection's.
+    """
 
     profile: Profile | None = None
     types: tuple[str, ...] | None = None
     context: Any = None
-    reply: Mapping[str, Any] = field(default_factory=dict)
+    reply: Mapping[str, Any] | None = field(default_factory=dict)
     sid: str | None = None
 
 
-Authenticator = Callable[[str, dict[str, Any], Any], Awaitable[Admission | None]]
+Authenticator = Callable[[str, Mapping[str, str], Any], Awaitable[Admission | None]]
 
 
 class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # socketio has no types
@@ -77,7 +80,8 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # socketio has 
         )
         self.fanout = fanout
         self._authenticate = authenticate
-        self._unconnected = Deadlines(connect_timeout, self._give_up)  # of transports without a namespace
+        # Of transports without a namespace.
+        self._unconnected: Deadlines[str] = Deadlines(connect_timeout, self._give_up)
         self._ending: set[asyncio.Task[Any]] = set()
         self._end = self._end_connection  # one bound method for all connections
 
@@ -109,11 +113,14 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # socketio has 
         task.add_done_callback(self._ending.discard)
 
     # -- Engine.IO's events --------------------------------------------------------------------------
-    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
-        await super()._handle_eio_connect(eio_sid, environ)
-        self._watch(eio_sid)
+    def _handle_eio_connect(self, eio_sid: str, environ: Mapping[str, str]) -> None:
+        self.manager.initialize()  # does it once
+        self.environ[eio_sid] = environ
+        self._unconnected.add(eio_sid)
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        if reason == self.reason.CLIENT_DISCONNECT:
+            reason = self.reason.TRANSPORT_CLOSE  # the transport has ended, the client has left no namespace
         for conn in self.manager.carried(eio_sid):
             await self._leave(conn, reason)
         self.environ.pop(eio_sid, None)
@@ -157,17 +164,34 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # socketio has 
         if admission is None or session is None or not session.open:
             return
         conn = self._admit(session, name, admission)
-        await self._send_packet(
-            eio_sid, self.packet_class(sio.CONNECT, data={"sid": conn.id, **admission.reply}, namespace=name)
-        )
+        if admission.reply is not None:
+            await self.welcome(conn, admission.reply)
         try:
             await self._trigger_event("connect", name, conn.id, self.environ[eio_sid], data)
         except ConnectRefused:
-            await self.disconnect(conn.id, namespace=name)
+            await self._refuse_late(eio_sid, name)
         except Exception:
             log.exception("a connect handler failed", action="connection.open")
-            await self.disconnect(conn.id, namespace=name)
+            await self._refuse_late(eio_sid, name)
         self._watch(eio_sid)  # it may have been refused after all
+
+    async def welcome(self, conn: Connection, reply: Mapping[str, Any]) -> None:
+        """Answer its CONNECT, with `reply` beside the id."""
+        packet = self.packet_class(
+            sio.CONNECT, data={"sid": conn.id, **reply}, namespace=conn.profile.namespace
+        )
+        await self._send_packet(_carrier(conn).sid, packet)
+
+    def renew(self, conn: Connection) -> Connection:
+        """A connection with an id of its own in place of one whose CONNECT was not answered."""
+        self.manager.basic_disconnect(conn.id, conn.profile.namespace)
+        admission = Admission(profile=conn.profile, types=conn.types, context=conn.context)
+        return self._admit(_carrier(conn), conn.profile.namespace, admission)
+
+    async def _refuse_late(self, eio_sid: str, namespace: str) -> None:
+        for conn in self.manager.carried(eio_sid):
+            if conn.profile.namespace == namespace:
+                await self.disconnect(conn.id, namespace=namespace)
 
     async def _ask(self, eio_sid: str, namespace: str, auth: Any) -> Admission | None:
         """None: refused, and told so."""
@@ -184,6 +208,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # socketio has 
 
     def _admit(self, session: Session, namespace: str, admission: Admission) -> Connection:
         self._unconnected.discard(session.sid)
+        session.place.settle()
         sid = admission.sid
         conn = Connection(
             sid if sid is not None and sid not in self.manager.clients else self.eio.generate_id(),
@@ -226,11 +251,13 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # socketio has 
 
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
         """Kick: the client is told not to come back, and the transport ends with its last namespace."""
-        conn = self.connection(sid, namespace)
-        if conn is None or conn.leaving:
+        if (conn := self.connection(sid, namespace)) is not None:
+            await self._kick(conn)
+
+    async def _kick(self, conn: Connection) -> None:
+        if conn.leaving:
             return
-        assert isinstance(conn.link, Session)
-        eio_sid = conn.link.sid
+        eio_sid = _carrier(conn).sid
         await self._send_packet(eio_sid, self.packet_class(sio.DISCONNECT, namespace=conn.profile.namespace))
         await self._leave(conn, self.reason.SERVER_DISCONNECT)
         if not self.manager.carried(eio_sid):
@@ -238,8 +265,13 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # socketio has 
 
     def _end_connection(self, conn: Connection, code: str, reason: str, reconnect: bool) -> None:
         """`Connection.close`: a client whose transport just ends comes back, one that is kicked does not."""
-        assert isinstance(conn.link, Session)
         if reconnect:
-            conn.link.close(Reason.GONE)
+            _carrier(conn).close(Reason.GONE)
         else:
-            self._later(self.disconnect(conn.id, namespace=conn.profile.namespace))
+            self._later(self._kick(conn))  # this one: its id may be another's by then
+
+
+def _carrier(conn: Connection) -> Session:
+    """What carries a Socket.IO connection."""
+    assert isinstance(conn.link, Session)
+    return conn.link

@@ -29,9 +29,9 @@ _GZIP_MEMORY = 3
 
 
 class StreamLink(Outflow):
-    """One stream. `chunked`: frames must come as HTTP chunks."""
+    """One stream. `chunked`: frames must come as HTTP chunks. `alive`: what it gets instead of comments."""
 
-    __slots__ = ("_close", "_timer", "chunked", "streams")
+    __slots__ = ("_close", "_timer", "alive", "chunked", "streams")
 
     def __init__(
         self, streams: Streams, transport: asyncio.Transport, close: Callable[[], None], *, chunked: bool
@@ -39,6 +39,7 @@ class StreamLink(Outflow):
         super().__init__(streams.tick, transport)
         self.streams = streams
         self.chunked = chunked
+        self.alive: str | None = None
         self._close = close
         self._timer: asyncio.TimerHandle | None = None
 
@@ -145,7 +146,7 @@ class Streams:
     def comment(self, text: str) -> None:
         """`:text` to every stream, so that proxies and peers see life."""
         for link in self:
-            link.send(f":{text}\n\n")
+            link.send(link.alive or f":{text}\n\n")
 
     async def shutdown(self) -> None:
         """End all streams; returns when they are gone, at most after `END_TIMEOUT`."""

@@ -11,6 +11,8 @@ import asyncio
 
 from aiohttp import web
 
+from hub.realtime.outflow import set_user_timeout
+
 
 class Taken(web.StreamResponse):
     """What aiohttp gets to see of a connection that is ours now: a status for its access log."""
@@ -38,4 +40,5 @@ def take_over(request: web.Request) -> asyncio.Transport:
     # check for the class.)
     handler.transport = None
     handler.connection_lost(None)
+    set_user_timeout(transport.get_extra_info("socket"))
     return transport

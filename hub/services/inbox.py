@@ -7,7 +7,7 @@ connection that already knows of a change is named by its id.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -93,11 +93,11 @@ class InboxService:
         rooms, now = rooms_of(who), self._clock()
         filters: dict[str, Any] = {"read": read, "archived": archived, "type": type, "now": now}
         after_offset = await self._offset(who, after) if after else None
-        items = await self._inbox.list(
+        found = await self._inbox.page(
             who.tenant, who.user, rooms, limit=limit, offset=offset, after=after_offset, **filters
         )
-        counts = await self._inbox.counts(who.tenant, who.user, rooms, **filters)
-        return Page(await self._show(who, items), counts.total, counts.unread)
+        shown = await self._show(who, found.items, found.states)
+        return Page(shown, found.counts.total, found.counts.unread)
 
     async def envelope(self, who: Principal, id: str) -> dict[str, Any]:
         """Raises `NotificationUnknown` for what is not in the caller's inbox."""
@@ -130,14 +130,18 @@ class InboxService:
         }
 
     async def timeline(self, who: Principal, id: str) -> list[dict[str, Any]]:
-        """Every step of the caller's own deliveries of a notification, oldest first.
+        """Every step of the caller's own deliveries of a notification, and its arrival in the app.
 
         Raises `NotificationUnknown` for what neither was delivered to the caller nor stands in their inbox.
         """
         stories = await self._trail.of(who.tenant, who.user, id)
-        if not stories:
-            await self.envelope(who, id)
-        return [moment(step) for step in timeline(stories)]
+        item = await self._inbox.get(who.tenant, who.user, rooms_of(who), id, now=self._clock())
+        if item is None and not stories:
+            raise NotificationUnknown("no such notification in this inbox")
+        arrived = None
+        if item is not None:
+            arrived = await self._trail.acknowledged(who.tenant, who.user, item.event.offset)
+        return [moment(step) for step in timeline(stories, arrived=arrived)]
 
     # -- marks ---------------------------------------------------------------------------------------
     # `by` is the connection that asked: it gets the answer, the user's others are told. Marks that stand
@@ -219,8 +223,16 @@ class InboxService:
             raise CursorInvalid("the cursor is of another epoch: read the inbox from its start")
         return after.offset
 
-    async def _show(self, who: Principal, items: Sequence[Item]) -> list[dict[str, Any]]:
-        states = await self._deliveries.channels_of(who.tenant, who.user, [item.event.id for item in items])
+    async def _show(
+        self,
+        who: Principal,
+        items: Sequence[Item],
+        states: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    ) -> list[dict[str, Any]]:
+        if states is None:
+            states = await self._deliveries.channels_of(
+                who.tenant, who.user, [item.event.id for item in items]
+            )
         return [
             envelope(
                 item.event,

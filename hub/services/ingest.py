@@ -10,23 +10,26 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from hub.domain.access import Room
+from hub.domain.access import require_room
+from hub.domain.delivery import Planned
 from hub.domain.drafts import Draft, IdempotencyKey
 from hub.domain.errors import RateLimited, Refusal, RoomInvalid, StateConflict, TypeUnknown, ValidationFailed
 from hub.domain.events import CHANNELS, Cursor, Event, EventType, Registry
+from hub.domain.geo import Near
 from hub.domain.routing import Reachable, plan
 from hub.services.publish import Publish
 from hub.services.wire import accepted
 from hub.store.events import Append, Appended, EventLog
-from hub.store.people import People
+from hub.store.people import Addresses, People
 from hub.store.scheduled import Scheduled
 
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,127}")
 OUTSIDE = frozenset(CHANNELS) - {"inApp"}
+NO_CROWD = ("user:", "topic:", "session:")  # rooms that are one person, or nobody in particular
 
 
 class Words(Protocol):
@@ -34,8 +37,7 @@ class Words(Protocol):
         """The title and the message of a type's in-app template; never fails for want of data."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """`body` is the answer as JSON; `replayed`: it was given before, for the same key."""
 
     body: bytes
@@ -52,8 +54,25 @@ class Rules:
     per_minute: int | None = None  # what one tenant may send, over all processes
 
 
+class Outline(NamedTuple):
+    """A draft whose event is made; `users` must be looked up for `channels`."""
+
+    event: Event
+    key: IdempotencyKey | None
+    channels: tuple[str, ...]
+    users: Sequence[str]
+
+
+Known = Mapping[str, Mapping[str, Addresses]]
+
+
 class Quota(Protocol):
     async def take(self, name: str, *, most: int, window: float, cost: int = 1) -> float: ...
+
+
+class Locations(Protocol):
+    def require(self) -> None: ...
+    async def find(self, tenant: str, near: Near, *, limit: int) -> list[str]: ...
 
 
 class Ingest:
@@ -64,6 +83,7 @@ class Ingest:
         log: EventLog,
         people: People,
         scheduled: Scheduled,
+        locations: Locations,
         publish: Publish,
         words: Words,
         quota: Quota,
@@ -76,6 +96,7 @@ class Ingest:
         self._log = log
         self._people = people
         self._scheduled = scheduled
+        self._locations = locations
         self._publish = publish
         self._words = words
         self._quota = quota
@@ -86,107 +107,146 @@ class Ingest:
 
     async def accept(self, draft: Draft, key: IdempotencyKey | None = None) -> Accepted:
         """Store one draft. Raises a `Refusal`; then nothing was stored."""
-        [answer] = await self.accept_many([(draft, key)])
-        if isinstance(answer, Refusal):
-            raise answer
-        return answer
+        await self._require_quota(draft.tenant, 1)
+        await self._require_tenant(draft.tenant)
+        outlined = await self._prepare(draft, key, self._clock())
+        if isinstance(outlined, Accepted):
+            return outlined
+        known = await self._known([outlined]) if outlined.users else {}
+        result = await self._log.append(self._append(outlined, known))
+        return Accepted(result.answer, result.replayed)
 
     async def accept_many(
         self, items: Sequence[tuple[Draft, IdempotencyKey | None]]
     ) -> list[Accepted | Refusal]:
         """Store many, in this order, each with its own answer."""
-        answers: list[Accepted | Refusal | None] = [None] * len(items)
-        appends: dict[int, Append] = {}
-        quota = await self._over_quota(items)
-        for place, (draft, key) in enumerate(items):
+        refused: dict[str, Refusal] = {}
+        for tenant, cost in Counter(draft.tenant for draft, _ in items).items():
             try:
-                if refusal := quota.get(draft.tenant):
-                    raise refusal
-                await self._require_tenant(draft.tenant)
-                prepared = await self._prepare(draft, key)
+                await self._require_quota(tenant, cost)
+                await self._require_tenant(tenant)
+            except Refusal as refusal:
+                refused[tenant] = refusal
+        answers: list[Accepted | Refusal | None] = [None] * len(items)
+        outlines: dict[int, Outline] = {}
+        now = self._clock()
+        for place, (draft, key) in enumerate(items):
+            if draft.tenant in refused:
+                answers[place] = refused[draft.tenant]
+                continue
+            try:
+                outlined = await self._prepare(draft, key, now)
             except Refusal as refusal:
                 answers[place] = refusal
                 continue
-            if isinstance(prepared, Append):
-                appends[place] = prepared
+            if isinstance(outlined, Outline):
+                outlines[place] = outlined
             else:
-                answers[place] = prepared
-        for place, result in zip(appends, await self._log.append_many(list(appends.values())), strict=True):
+                answers[place] = outlined
+        try:
+            known = await self._known(outlines.values())
+        except Refusal as refusal:
+            known = {}
+            for place in [place for place, outline in outlines.items() if outline.users]:
+                answers[place] = refusal
+                del outlines[place]
+        appends = [self._append(outline, known) for outline in outlines.values()]
+        for place, result in zip(outlines, await self._log.append_many(appends), strict=True):
             answers[place] = (
                 Accepted(result.answer, result.replayed) if isinstance(result, Appended) else result
             )
         return [answer for answer in answers if answer is not None]
 
-    async def _over_quota(
-        self, items: Sequence[tuple[Draft, IdempotencyKey | None]]
-    ) -> dict[str, RateLimited]:
-        """The refusal of each tenant among `items` that has sent too much."""
+    async def _require_quota(self, tenant: str, cost: int) -> None:
+        """Raises `RateLimited` when the tenant has sent too much."""
         most = self._rules.per_minute
         if most is None:
-            return {}
-        refused = {}
-        for tenant, cost in Counter(draft.tenant for draft, _ in items).items():
-            if wait := await self._quota.take(f"ingest:{tenant}", most=most, window=60.0, cost=cost):
-                refused[tenant] = RateLimited(f"at most {most} events a minute", retry_after=wait)
-        return refused
+            return
+        if wait := await self._quota.take(f"ingest:{tenant}", most=most, window=60.0, cost=cost):
+            raise RateLimited(f"at most {most} events a minute", retry_after=wait)
 
     async def release(self, event_id: str, draft: Draft) -> None:
         """Send a scheduled draft whose time has come. Doing it twice does it once: its id is the event's."""
+        if draft.near is not None:
+            draft = await self._found(draft, draft.near)
+        outline = await self._outline(draft, None, event_id, self._clock())
         try:
-            append = await self._append(draft, None, event_id)
-            [result] = await self._log.append_many([append])
-            if isinstance(result, Refusal):
-                raise result
+            await self._log.append(self._append(outline, await self._known([outline])))
         except StateConflict:
             pass  # it was sent, and the process died before it could say so
 
     # -- one draft -----------------------------------------------------------------------------------
-    async def _prepare(self, draft: Draft, key: IdempotencyKey | None) -> Append | Accepted:
+    async def _prepare(self, draft: Draft, key: IdempotencyKey | None, now: datetime) -> Outline | Accepted:
+        if draft.send_at is not None and draft.durable and draft.send_at > now:
+            return await self._later(draft, key, now)
+        if draft.near is not None:
+            draft = await self._found(draft, draft.near)
         if not draft.durable:
-            return await self._volatile(draft)
-        if draft.send_at is not None and draft.send_at > self._clock():
-            return await self._later(draft, key)
-        return await self._append(draft, key, self._new_id())
+            return self._volatile(draft, now)
+        return await self._outline(draft, key, self._new_id(), now)
 
-    async def _append(self, draft: Draft, key: IdempotencyKey | None, event_id: str) -> Append:
-        event, kind = self._event(draft, event_id)
+    async def _outline(
+        self, draft: Draft, key: IdempotencyKey | None, event_id: str, now: datetime
+    ) -> Outline:
+        event, kind = self._event(draft, event_id, now)
         if draft.contact is not None:
-            await self._people.put(draft.tenant, draft.contact, now=event.created_at)
-        channels = tuple(c for c in (draft.channels or kind.channels) if c in OUTSIDE) if draft.inbox else ()
-        users = [room.removeprefix("user:") for room in event.rooms if room.startswith("user:")]
-        crowds = [room for room in event.rooms if not room.startswith(("user:", "topic:", "session:"))]
-        users = [user for user in users if f"user:{user}" not in event.exclude]
-        deliveries = []
-        if channels and users:
-            known = await self._people.get_many(draft.tenant, users)
-            for user in users:
-                reachable = Reachable.of(user, known.get(user))
-                deliveries += plan(
-                    channels,
-                    reachable,
-                    configured=self._rules.configured,
-                    now=event.created_at,
-                    new_id=self._new_id,
-                )
-        usable = tuple(c for c in channels if c in self._rules.configured)
+            await self._people.put(draft.tenant, draft.contact, now=now)
+        channels: tuple[str, ...] = ()
+        if draft.inbox:
+            channels = tuple([name for name in draft.channels or kind.channels if name in OUTSIDE])
+        users: Sequence[str] = ()
+        if channels:
+            users = [
+                room[5:] for room in event.rooms if room.startswith("user:") and room not in event.exclude
+            ]
+        return Outline(event, key, channels, users)
+
+    async def _found(self, draft: Draft, near: Near) -> Draft:
+        """The same for whoever is near now, nearest first, and for no more rooms than there may be.
+
+        From here on these are rooms like others: what is stored does not know that it was for a place, so
+        replays, inboxes and the answer kept for an Idempotency-Key stay as they are wherever people go.
+        """
+        rooms, without = dict.fromkeys(draft.to), {*draft.to, *draft.exclude}
+        most = self._rules.max_rooms - len(rooms)
+        if most > 0:
+            users = await self._locations.find(draft.tenant, near, limit=most + len(without))
+            new = [room for user in users if (room := f"user:{user}") not in without]
+            rooms |= dict.fromkeys(new[:most])
+        return replace(draft, to=tuple(rooms), near=None)
+
+    async def _known(self, outlines: Collection[Outline]) -> Known:
+        """Where everybody can be reached whom these go to, by tenant and user."""
+        users: dict[str, set[str]] = {}
+        for outline in outlines:
+            if outline.users:
+                users.setdefault(outline.event.tenant, set()).update(outline.users)
+        return {tenant: await self._people.addresses(tenant, names) for tenant, names in users.items()}
+
+    def _append(self, outline: Outline, known: Known) -> Append:
+        event, channels = outline.event, outline.channels
+        deliveries: list[Planned] = []
+        for user in outline.users:
+            deliveries += plan(
+                channels,
+                Reachable.of(user, known[event.tenant].get(user)),
+                configured=self._rules.configured,
+                now=event.created_at,
+                new_id=self._new_id,
+            )
+        expand: list[tuple[str, tuple[str, ...]]] = []
+        if channels and (usable := tuple(c for c in channels if c in self._rules.configured)):
+            expand = [(room, usable) for room in event.rooms if not room.startswith(NO_CROWD)]
 
         def answer(cursor: Cursor) -> bytes:
             return accepted(event.id, cursor, len(event.rooms), deliveries)
 
-        return Append(
-            event=event,
-            deliveries=deliveries,
-            expand=[(room, usable) for room in crowds] if usable else [],
-            key=key,
-            answer=answer,
-            create_tenant=False,
-        )
+        return Append(event=event, deliveries=deliveries, expand=expand, key=outline.key, answer=answer)
 
-    def _event(self, draft: Draft, event_id: str) -> tuple[Event, EventType]:
+    def _event(self, draft: Draft, event_id: str, now: datetime) -> tuple[Event, EventType]:
         kind = self._type(draft.type)
         rooms = self._rooms(draft, draft.to)
-        exclude = self._rooms(draft, draft.exclude)
-        now = self._clock()
+        exclude = self._rooms(draft, draft.exclude) if draft.exclude else ()
         title, message = draft.title, draft.message
         if draft.inbox and (title is None or message is None):
             words = self._words(kind, draft.data)
@@ -229,18 +289,18 @@ class Ingest:
     def _rooms(self, draft: Draft, names: Collection[str]) -> tuple[str, ...]:
         if len(names) > self._rules.max_rooms:
             raise RoomInvalid(f"too many rooms: {len(names)}, at most {self._rules.max_rooms}")
-        return tuple(dict.fromkeys(str(Room.parse(draft.tenant, name)) for name in names))
+        return tuple(dict.fromkeys([require_room(draft.tenant, name) for name in names]))
 
     # -- not now, and not for the log ----------------------------------------------------------------
-    async def _volatile(self, draft: Draft) -> Accepted:
-        event, _ = self._event(draft, self._new_id())
+    def _volatile(self, draft: Draft, now: datetime) -> Accepted:
+        event, _ = self._event(draft, self._new_id(), now)
         self._publish.events([event])
         return Accepted(accepted(event.id, None, len(event.rooms), ()))
 
-    async def _later(self, draft: Draft, key: IdempotencyKey | None) -> Accepted:
-        event, _ = self._event(draft, self._new_id())  # refused now rather than when nobody listens
+    async def _later(self, draft: Draft, key: IdempotencyKey | None, now: datetime) -> Accepted:
+        if draft.near is not None:
+            self._locations.require()
+        event, _ = self._event(draft, self._new_id(), now)  # refused now rather than when nobody listens
         body = accepted(event.id, None, len(event.rooms), (), scheduled_at=draft.send_at)
-        answer, replayed = await self._scheduled.add(
-            event.id, draft, key=key, answer=body, now=event.created_at
-        )
+        answer, replayed = await self._scheduled.add(event.id, draft, key=key, answer=body, now=now)
         return Accepted(answer, replayed)

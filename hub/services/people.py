@@ -36,10 +36,12 @@ class PeopleService:
         people: People,
         *,
         tenant: Callable[[str], Awaitable[None]],
+        forget: Callable[[str, str], Awaitable[None]],
         clock: Callable[[], datetime],
     ) -> None:
         self._people = people
         self._require_tenant = tenant
+        self._forget = forget
         self._clock = clock
 
     async def put(self, tenant: str, contact: Contact) -> dict[str, Any]:
@@ -60,6 +62,7 @@ class PeopleService:
         return shape(person)
 
     async def delete(self, tenant: str, user: str) -> None:
-        """Forget the contact. Raises `PersonUnknown`."""
+        """Forget the contact and where the person is. Raises `PersonUnknown`."""
+        await self._forget(tenant, user)
         if not await self._people.delete(tenant, user):
             raise PersonUnknown(f"nobody with the id {user[:128]!r}")

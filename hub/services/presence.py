@@ -231,7 +231,9 @@ class PresenceService:
 
     def changed(self, tenant: str, entry: Entry, came: bool) -> None:
         """A connection, here or elsewhere, is in the rosters now, or is not any more."""
-        for watched in self._watched.get(tenant, {}).values():
+        if tenant not in self._watched:
+            return
+        for watched in self._watched[tenant].values():
             if not entry.in_room(watched.room):
                 continue
             if came:

@@ -7,7 +7,9 @@ the one read that fills holes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from hub.cluster.bus import Bus
@@ -18,6 +20,7 @@ from hub.domain.events import Event
 from hub.realtime.fanout import Fanout
 from hub.realtime.frames import Frame
 from hub.realtime.replay import Ring
+from hub.services import dialects
 from hub.services.wire import dumps, envelope, iso, loads
 
 
@@ -49,7 +52,10 @@ def frame_of(record: Record) -> Frame:
     """The frame of an event's record."""
     cursor = f"{record.epoch}:{record.offset}" if record.offset else None
     meta = record.meta
-    return Frame(type=meta["t"], wire=meta["w"], inbox=meta["i"], body=record.body, cursor=cursor)
+    render = partial(dialects.event, record.body)
+    return Frame(
+        type=meta["t"], wire=meta["w"], inbox=meta["i"], body=record.body, cursor=cursor, render=render
+    )
 
 
 class Past:
@@ -71,6 +77,13 @@ class Past:
         return not self.rooms.isdisjoint(rooms) and self.exclude.isdisjoint(rooms)
 
 
+def past_of(record: Record, frame: Frame) -> Past:
+    """An event's record and frame, for the ring."""
+    tenant, meta = record.tenant, record.meta
+    rooms = frozenset(room_key(tenant, room) for room in meta["r"])
+    return Past(record, frame, rooms, frozenset(room_key(tenant, room) for room in meta.get("x", ())))
+
+
 class Publish:
     """Sends to the bus, and shows what the bus brings."""
 
@@ -81,6 +94,7 @@ class Publish:
         self._bus: Bus | None = None
         self._presence: Callable[[Record], None] | None = None
         self._orders: dict[str, Callable[[Mapping[str, Any]], None]] = {}
+        self.delivered: Counter[str] = Counter()  # since the start, by kind of record
 
     def attach(self, bus: Bus, presence: Callable[[Record], None] | None = None) -> None:
         """The bus and this object need each other; the bus comes second. `presence` gets its records."""
@@ -139,6 +153,7 @@ class Publish:
     # -- in ------------------------------------------------------------------------------------------
     def deliver(self, record: Record) -> None:
         """Called by the bus: events of a tenant in log order, each once; and orders."""
+        self.delivered[record.kind] += 1
         if record.kind == "control":
             if (do := self._orders.get(record.meta.get("o", ""))) is not None:
                 do(loads(record.body))
@@ -148,16 +163,16 @@ class Publish:
                 self._presence(record)
             return
         tenant, meta = record.tenant, record.meta
-        rooms = frozenset(room_key(tenant, room) for room in meta["r"])
         if record.kind == "signal":
+            rooms = [room_key(tenant, room) for room in meta["r"]]
             args = [dumps(arg) for arg in loads(record.body)]
             self._fanout.publish(Frame.signal(meta["n"], args), rooms, skip=meta.get("s"))
             return
         frame = frame_of(record)
-        exclude = frozenset(room_key(tenant, room) for room in meta.get("x", ()))
+        past = past_of(record, frame)
         if record.offset:
-            self._ring.remember(tenant, record.offset, Past(record, frame, rooms, exclude))
-        self._fanout.publish(frame, rooms, exclude)
+            self._ring.remember(tenant, record.offset, past)
+        self._fanout.publish(frame, past.rooms, past.exclude)
 
     async def fill(self, tenant: str, after: int, upto: int) -> list[Record]:
         """What the bus has lost, from SQL: offsets after+1 to `upto`, at most a page."""

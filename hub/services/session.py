@@ -19,6 +19,7 @@ from hub.services.wire import dumps
 class SessionRules:
     per_user: int = 20  # connections of one user in this process
     heartbeat_ms: int = 30000
+    per_tenant: int | None = None  # connections of one tenant in this process
 
 
 class Session:

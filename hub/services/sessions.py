@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from hub.cluster.bus import Bus
@@ -27,6 +29,7 @@ from hub.domain.events import Cursor, Position
 from hub.realtime.connection import Connection
 from hub.realtime.fanout import Fanout
 from hub.realtime.frames import Frame
+from hub.services import dialects
 from hub.services.inbox import InboxService
 from hub.services.presence import PresenceService
 from hub.services.replay import Replays, Verdict
@@ -39,6 +42,7 @@ GRACE = 25.0  # seconds after `exp` that it may still refresh
 RETRY_PLACE = 5.0  # seconds after which a connection may have ended
 SLICE = 500  # connections served before others get a turn
 NOT_ASKED = Verdict(False)
+Settle = Callable[[Verdict], Awaitable[None]]
 
 
 class Sessions:
@@ -65,6 +69,7 @@ class Sessions:
         self._wall = wall
         self._monotonic = monotonic
         self._by_id: dict[str, Session] = {}  # by connection id
+        self.opened: Counter[str] = Counter()  # since the start, by transport
 
     def all(self) -> list[Session]:
         """Every session of this process, as they are now."""
@@ -73,13 +78,19 @@ class Sessions:
     # -- opening -------------------------------------------------------------------------------------
     async def admit(self, who: Principal) -> None:
         """Ask first. Raises `TooManyConnections`, `TenantUnknown`, `StoreUnavailable`."""
-        mine = self._fanout.members(room_key(who.tenant, f"user:{who.user}"))
-        if len(mine) >= self._rules.per_user:
-            raise TooManyConnections(
-                f"at most {self._rules.per_user} connections per user", retry_after=RETRY_PLACE
-            )
+        self._require_place(who)
         await self._bus.follow(who.tenant)
         self._bus.unfollow(who.tenant)  # it lingers until `open` follows for good
+
+    def _require_place(self, who: Principal) -> None:
+        rules, members = self._rules, self._fanout.members
+        if len(members(room_key(who.tenant, f"user:{who.user}"))) >= rules.per_user:
+            raise TooManyConnections(
+                f"at most {rules.per_user} connections per user", retry_after=RETRY_PLACE
+            )
+        most = rules.per_tenant
+        if most is not None and len(members(room_key(who.tenant, f"tenant:{who.tenant}"))) >= most:
+            raise TooManyConnections(f"at most {most} connections per tenant", retry_after=RETRY_PLACE)
 
     def topics(self, who: Principal, names: Iterable[object]) -> list[Room]:
         """The rooms a client asks for beyond its own. Raises `RoomInvalid` or `RoomForbidden`."""
@@ -93,12 +104,19 @@ class Sessions:
         cursor: str | None = None,
         extra: Iterable[Room] = (),
         lifetime: float = math.inf,
+        lost: str = "",
+        settle: Settle | None = None,
     ) -> Session:
-        """Join, say `connected`, replay what `cursor` asks for, go live. Raises `StoreUnavailable`.
+        """Join, say `connected`, replay what `cursor` asks for, go live.
 
-        `lifetime` in seconds: then the connection is closed and the client comes back by its cursor.
+        Raises `StoreUnavailable`, and `TooManyConnections` when others were faster.
+
+        `lifetime` in seconds: then the connection is closed and the client comes back by its cursor. `lost`,
+        without a cursor: why it cannot get what it has missed. `settle` is told what the replay will be
+        before anything is said; what it raises ends the attempt.
         """
         session = Session(who, conn)
+        self.opened[conn.profile.transport] += 1
         self._by_id[conn.id] = session
         conn.hold()  # live events wait behind the replay
         try:
@@ -108,37 +126,46 @@ class Sessions:
             if cursor is not None:
                 await self._reach(who.tenant, cursor)
             if session.alive:
-                await self._join_and_replay(session, [*automatic_rooms(who), *extra], cursor)
+                rooms = [*automatic_rooms(who), *extra]
+                await self._join_and_replay(session, rooms, cursor, lost, settle)
         except BaseException:
             self.close(conn.id)
             raise
         finally:
             if not session.alive:
                 self._let_go(session)  # it was closed while it was being opened
-        session.ends_at = self._monotonic() + lifetime
+        if lifetime < math.inf:
+            session.ends_at = self._monotonic() + lifetime
         self._watch(session)
         return session
 
-    async def _join_and_replay(self, session: Session, rooms: Sequence[Room], cursor: str | None) -> None:
+    async def _join_and_replay(
+        self, session: Session, rooms: Sequence[Room], cursor: str | None, lost: str, settle: Settle | None
+    ) -> None:
         who, conn = session.who, session.conn
-        conn.user_key = room_key(who.tenant, f"user:{who.user}")
-        for room in rooms:
-            self._fanout.join(conn, room.key)
+        self._require_place(who)  # others may have come since it was admitted
+        names = [str(room) for room in rooms]
+        for name in names:
+            self._fanout.join(conn, room_key(who.tenant, name))
+        conn.user_key = conn.rooms[0]  # the user's own room; the same string
         self._presence.came(session)
         # No await between joining and this: what is dispatched after `position` is held, and nothing before.
         position = self._bus.position(who.tenant) or Position("", 0)
-        verdict = NOT_ASKED
+        verdict = Verdict(False, lost) if lost else NOT_ASKED
         if cursor is not None:
             verdict = await self._replays.since(
                 cursor,
                 position,
                 tenant=who.tenant,
                 user=who.user,
-                rooms=[str(room) for room in rooms],
+                rooms=names,
                 types=conn.types,
+                only=conn.profile.only,
             )
         unread = await self._unread(who, position)
-        self._greet(session, rooms, position, cursor, verdict, unread)
+        if settle is not None:
+            await settle(verdict)
+        self._greet(session, names, position, cursor, verdict, unread)
         await self._play(conn, verdict)
         conn.release()
 
@@ -162,7 +189,7 @@ class Sessions:
     def _greet(
         self,
         session: Session,
-        rooms: Iterable[Room],
+        rooms: Sequence[str],
         position: Position,
         asked: str | None,
         verdict: Verdict,
@@ -177,7 +204,7 @@ class Sessions:
             "sessionId": who.session,
             "userId": who.user,
             "tenantId": who.tenant,
-            "rooms": [str(room) for room in rooms],
+            "rooms": rooms,
             "cursor": cursor,
             "recovered": verdict.recovered,
             "recoveryReason": verdict.reason or None,
@@ -186,9 +213,8 @@ class Sessions:
             "heartbeatMs": self._rules.heartbeat_ms,
             "expiresAt": iso_seconds(who.expires_at) if who.expires_at else None,
         }
-        conn.send_now(
-            Frame(type="connected", wire="connected", inbox=False, body=dumps(connected), cursor=cursor)
-        )
+        greeting = partial(dialects.greeting, connected, iso_seconds(self._wall()))
+        conn.send_now(Frame.signal("connected", [dumps(connected)], cursor=cursor, render=greeting))
         if verdict.reason:
             earliest = str(Cursor(position.epoch, position.trimmed))
             conn.send_now(signal("sync:reset", {"reason": verdict.reason, "earliest": earliest}))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hub.domain.delivery import Status, shown
+from hub.domain.routing import IN_APP
 from hub.store.trail import Story
 
 
@@ -18,10 +19,11 @@ from hub.store.trail import Story
 class Moment:
     """One step. `step`: `planned`, `attempt`, or the status a delivery is in; the others belong to some.
 
-    `detail`: what the provider said, or why a delivery is where it is. `due_at`: when it goes on.
+    `detail`: what the provider said, or why a delivery is where it is. `due_at`: when it goes on. In the
+    app there is no delivery, only its arrival.
     """
 
-    delivery: str
+    delivery: str | None
     channel: str
     step: str
     at: datetime
@@ -34,9 +36,12 @@ class Moment:
     maybe_duplicate: bool = False
 
 
-def timeline(stories: Iterable[Story]) -> list[Moment]:
-    """Every step of every delivery, oldest first."""
+def timeline(stories: Iterable[Story], *, arrived: datetime | None = None) -> list[Moment]:
+    """Every step of every delivery, oldest first; `arrived`: when the user's clients said they have it."""
     placed = []
+    if arrived is not None:
+        step = Moment(delivery=None, channel=IN_APP, step=Status.DELIVERED.value, at=arrived)
+        placed.append((arrived, step))
     for story in stories:
         latest = story.created_at
         for moment in _moments(story):

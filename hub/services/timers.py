@@ -118,8 +118,12 @@ class Timers:
         for waiting in await self._scheduled.take_due(self._clock(), limit=DRAFTS):
             try:
                 await self._release(waiting.id, waiting.draft)
-            except Unavailable:
-                raise
+            except Unavailable as refusal:
+                if waiting.draft.near is None or isinstance(refusal, StoreUnavailable):
+                    raise
+                # Who is near cannot be said now; the others need not wait for it.
+                log.warning("a scheduled notification waits", action="scheduled.waits", id=waiting.id)
+                continue
             except Refusal as refusal:  # it was fine when it was accepted, and no longer is
                 log.error(
                     "a scheduled notification was dropped",

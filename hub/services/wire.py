@@ -35,7 +35,9 @@ def iso(when: datetime | None) -> str | None:
     """ISO 8601 in UTC with milliseconds: `2026-11-20T10:00:00.000Z`."""
     if when is None:
         return None
-    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if when.tzinfo is not UTC:
+        when = when.astimezone(UTC)
+    return f"{when.isoformat(timespec='milliseconds')[:23]}Z"
 
 
 def iso_seconds(unix: float) -> str:
@@ -60,30 +62,27 @@ def envelope(
     event: Event, marks: Marks = FRESH, channels: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Any]:
     """The one JSON object that stands for an event."""
+    data = event.data
     shape: dict[str, Any] = {
         "id": event.id,
         "type": event.type,
         "title": event.title,
         "message": event.message,
         "link": event.link,
-        "data": dict(event.data),
+        "data": data if type(data) is dict else dict(data),
         "severity": event.severity,
     }
     if len(event.rooms) == 1:
         shape["room"] = event.rooms[0]
-    shape |= {
-        "tenantId": event.tenant,
-        "createdAt": iso(event.created_at),
-        "cursor": str(event.cursor) if event.cursor else None,
-    }
+    shape["tenantId"] = event.tenant
+    shape["createdAt"] = iso(event.created_at)
+    shape["cursor"] = f"{event.epoch}:{event.offset}" if event.offset else None
     if event.inbox:
-        shape |= {
-            "read": marks.read,
-            "readAt": iso(marks.read_at),
-            "seenAt": iso(marks.seen_at),
-            "archivedAt": iso(marks.archived_at),
-            "channels": list(channels),
-        }
+        shape["read"] = marks.read
+        shape["readAt"] = marks.read_at and iso(marks.read_at)
+        shape["seenAt"] = marks.seen_at and iso(marks.seen_at)
+        shape["archivedAt"] = marks.archived_at and iso(marks.archived_at)
+        shape["channels"] = list(channels)
     return shape
 
 

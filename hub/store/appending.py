@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -23,21 +22,23 @@ from hub.domain.delivery import Planned
 from hub.domain.drafts import IdempotencyKey
 from hub.domain.errors import IdempotencyConflict, TenantUnknown, ValidationFailed
 from hub.domain.events import Cursor, Event
-from hub.store import tables
-from hub.store.bulk import RowInsert
+from hub.store import rows, tables
+from hub.store.bulk import RowInsert, sqlite_time
 from hub.store.engine import Database
 from hub.store.rows import Rows, plain
+from hub.store.trips import Question, Statement, Trips
 
 _EPOCH_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _EPOCH_LENGTH = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: that doubles the price of making one
 class Append:
     """One event to store, with what must be stored in the same transaction.
 
     `expand`: rooms whose people are turned into deliveries later, with the channels. `answer` gives the
-    bytes (UTF-8) that are returned and, under `key`, replayed; it must not block.
+    bytes (UTF-8) that are returned and, under `key`, replayed; it must not block, and is called in a thread.
+    The event gets its place while it is stored: it belongs to the log from here on.
     """
 
     event: Event
@@ -48,7 +49,7 @@ class Append:
     create_tenant: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Appended:
     """What became of an `Append`. `event` has its place; it is None when the answer is a replayed one."""
 
@@ -79,19 +80,27 @@ def new_epoch() -> str:
     return "".join(secrets.choice(_EPOCH_ALPHABET) for _ in range(_EPOCH_LENGTH))
 
 
+def _as_it_is(moment: datetime) -> datetime:
+    return moment
+
+
 class Appender:
-    """Stores groups. Keeps the prepared statements and the names of tenants it has seen."""
+    """Describes how groups are stored. Keeps the statements and the names of tenants it has seen."""
 
     def __init__(self, db: Database, *, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         dialect = db.dialect
-        self._events = RowInsert(tables.events, dialect)
-        self._rooms = RowInsert(tables.event_rooms, dialect)
-        self._deliveries = RowInsert(tables.deliveries, dialect)
-        self._expansions = RowInsert(tables.expansions, dialect)
-        self._keys = RowInsert(tables.idempotency_keys, dialect)
+        self._events = RowInsert(tables.events, dialect, rows.EVENT)
+        self._rooms = RowInsert(tables.event_rooms, dialect, rows.ROOM)
+        self._deliveries = RowInsert(tables.deliveries, dialect, rows.DELIVERY, rows.NEW_DELIVERY)
+        self._expansions = RowInsert(tables.expansions, dialect, rows.EXPANSION, rows.NEW_EXPANSION)
+        self._keys = RowInsert(tables.idempotency_keys, dialect, rows.KEY)
         self._tenants = db.insert(tables.tenants).on_conflict_do_nothing()
         self._known: set[str] = set()
+        create = (
+            'INSERT INTO tenants (id, epoch, "offset", trimmed, settings, created_at) '
+            "VALUES ({0}, {0}, 0, 0, '{{}}', {0}) ON CONFLICT DO NOTHING"
+        )
         if dialect == "sqlite":
             self._lock = (
                 'SELECT id, epoch, "offset" FROM tenants WHERE id IN (SELECT value FROM json_each(?))'
@@ -102,6 +111,8 @@ class Appender:
                 "AND k.key = json_extract(wanted.value, '$[1]')"
             )
             self._advance = 'UPDATE tenants SET "offset" = ? WHERE id = ?'
+            self._create = create.format("?")
+            self._time: Callable[[datetime], Any] = sqlite_time
         else:
             # In the order of their names, so that two processes cannot wait for each other in a circle.
             self._lock = (
@@ -115,13 +126,26 @@ class Appender:
                 "JOIN idempotency_keys AS k ON k.tenant = wanted->>0 AND k.key = wanted->>1"
             )
             self._advance = 'UPDATE tenants SET "offset" = %s WHERE id = %s'
+            self._create = create.format("%s")
+            self._time = _as_it_is
 
-    async def store(self, conn: AsyncConnection, entries: Sequence[Entry]) -> None:
-        """Store all of `entries` in the transaction of `conn` and set their outcomes."""
+    def store(self, entries: Sequence[Entry]) -> Trips:
+        """The transaction that stores all of `entries` whose tenants exist; sets their outcomes."""
         now = self._clock()
-        places = await self._lock_tenants(conn, entries, now)
-        keys = await self._stored_keys(conn, entries)
-        rows = Rows(now)
+        names = sorted({entry.item.event.tenant for entry in entries})
+        new = sorted({entry.item.event.tenant for entry in entries if entry.item.create_tenant} - self._known)
+        wanted = [(entry.item.event.tenant, entry.item.key.key) for entry in entries if entry.item.key]
+        asked: list[Statement] = [(self._lock, (orjson.dumps(names).decode(),))]
+        if wanted:
+            asked.append((self._find, (orjson.dumps(wanted).decode(),)))
+        # Created before any is locked: an insert that waits while it holds a lock could close a circle.
+        found = yield Question([(self._create, (name, new_epoch(), self._time(now))) for name in new], asked)
+        places: dict[str, tuple[str, int]] = {name: (epoch, offset) for name, epoch, offset in found[0]}
+        self._known -= set(names) - places.keys()
+        keys: dict[tuple[str, str], tuple[str, str]] = {}
+        if wanted:
+            keys = {(tenant, key): (digest, answer) for tenant, key, digest, answer in found[1]}
+        new_rows = Rows(now, self._time)
         moved: dict[str, int] = {}
         for entry in entries:
             item, tenant = entry.item, entry.item.event.tenant
@@ -136,22 +160,27 @@ class Appender:
             epoch, last = place
             places[tenant] = epoch, last + 1
             moved[tenant] = last + 1
-            event = _placed(item.event, epoch, last + 1)
+            event = item.event
+            event.epoch, event.offset = epoch, last + 1
             answer = item.answer(Cursor(epoch, last + 1))
             entry.outcome = Appended(event, answer)
-            rows.add(event, entry.data, entry.rooms, entry.exclude)
-            rows.add_deliveries(event, item.deliveries)
-            rows.add_expansions(event, item.expand)
+            new_rows.add(event, entry.data, entry.rooms, entry.exclude)
+            if item.deliveries:
+                new_rows.add_deliveries(event, item.deliveries)
+            if item.expand:
+                new_rows.add_expansions(event, item.expand)
             if item.key:
-                keys[tenant, item.key.key] = item.key.fingerprint, answer.decode()
-                rows.add_key(tenant, item.key, answer)
-        if moved:
-            await conn.exec_driver_sql(self._advance, [(moved[tenant], tenant) for tenant in sorted(moved)])
-        await self._events.run(conn, rows.events)
-        await self._rooms.run(conn, rows.rooms)
-        await self._deliveries.run(conn, rows.deliveries)
-        await self._expansions.run(conn, rows.expansions)
-        await self._keys.run(conn, rows.keys)
+                text = answer.decode()
+                keys[tenant, item.key.key] = item.key.fingerprint, text
+                new_rows.add_key(tenant, item.key, text)
+        return [
+            *((self._advance, (moved[tenant], tenant)) for tenant in sorted(moved)),
+            *self._events.of(new_rows.events),
+            *self._rooms.of(new_rows.rooms),
+            *self._deliveries.of(new_rows.deliveries),
+            *self._expansions.of(new_rows.expansions),
+            *self._keys.of(new_rows.keys),
+        ]
 
     def committed(self, tenants: Iterable[str]) -> None:
         """Told after a commit: these tenants exist, and need not be created any more."""
@@ -164,38 +193,6 @@ class Appender:
                 self._tenants,
                 [{"id": name, "epoch": new_epoch(), "created_at": now} for name in names],
             )
-
-    async def _lock_tenants(
-        self, conn: AsyncConnection, entries: Sequence[Entry], now: datetime
-    ) -> dict[str, tuple[str, int]]:
-        """Epoch and newest offset of each tenant that exists now, ours alone until the transaction ends."""
-        names = {entry.item.event.tenant for entry in entries}
-        new = {entry.item.event.tenant for entry in entries if entry.item.create_tenant} - self._known
-        # Created before any is locked: an insert that waits while it holds a lock could close a circle.
-        await self.create_tenants(conn, sorted(new), now)
-        found: Any = await conn.exec_driver_sql(self._lock, (orjson.dumps(sorted(names)).decode(),))
-        places = {name: (epoch, offset) for name, epoch, offset in found}
-        self._known -= names - places.keys()
-        return places
-
-    async def _stored_keys(
-        self, conn: AsyncConnection, entries: Sequence[Entry]
-    ) -> dict[tuple[str, str], tuple[str, str]]:
-        """Fingerprint and answer of each of the group's keys that is stored, by tenant and key."""
-        wanted = [(entry.item.event.tenant, entry.item.key.key) for entry in entries if entry.item.key]
-        if not wanted:
-            return {}
-        found: Any = await conn.exec_driver_sql(self._find, (orjson.dumps(wanted).decode(),))
-        return {(tenant, key): (fingerprint, answer) for tenant, key, fingerprint, answer in found}
-
-
-_UNPLACED = [field.name for field in fields(Event) if field.name not in ("epoch", "offset")]
-_values = attrgetter(*_UNPLACED)
-
-
-def _placed(event: Event, epoch: str, offset: int) -> Event:
-    """The event at its place. As `dataclasses.replace`, at a third of its price."""
-    return Event(**dict(zip(_UNPLACED, _values(event), strict=True)), epoch=epoch, offset=offset)
 
 
 def _replay(key: IdempotencyKey, fingerprint: str, answer: str) -> Appended | IdempotencyConflict:

@@ -15,6 +15,7 @@ from sqlalchemy import RowMapping, bindparam, select
 
 from hub.domain.errors import Refusal, TenantUnknown
 from hub.domain.events import Event, Position
+from hub.domain.spread import Spread
 from hub.store import tables
 from hub.store.appending import Append, Appended, Appender, Entry
 from hub.store.audience import Audience, offsets_after
@@ -67,6 +68,11 @@ class EventLog:
         self._clock = clock
         self._appender = Appender(db, clock=clock)
         self._group = GroupCommit(db, self._appender, max_group=max_group, on_commit=on_commit)
+
+    @property
+    def commits(self) -> Spread:
+        """How many entries shared a transaction."""
+        return self._group.sizes
 
     async def open(self) -> None:
         await self._group.open()

@@ -2,7 +2,8 @@
 
 Locked, full, read-only, out of connections, shut down, connection lost: trying again later can help, so
 they become `StoreUnavailable`. A missing table, a broken constraint or a value that does not fit stays
-what it is: waiting cures none of those. This file knows error codes and nothing about statements.
+what it is: waiting cures none of those. Errors come as the drivers raise them or as SQLAlchemy wraps them.
+This file knows error codes and nothing about statements.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from hub.domain.errors import Refusal, StateConflict, ValidationFailed
 
+# What a driver raises when SQLAlchemy does not stand between.
+DRIVERS = (sqlite3.Error, psycopg.Error)
 # https://www.sqlite.org/rescode.html, primary codes.
 _SQLITE_AWAY = frozenset(
     {
@@ -36,21 +39,22 @@ def is_away(error: BaseException) -> bool:
     """Whether the database is away, not the statement wrong."""
     if isinstance(error, PoolTimeout):
         return True
-    if not isinstance(error, DBAPIError):
-        return False
-    cause = error.orig
+    cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", None)
         # Without a code the driver itself spoke: the connection had been closed under the statement.
-        return error.connection_invalidated if code is None else code & 0xFF in _SQLITE_AWAY
+        if code is None:
+            return isinstance(error, DBAPIError) and error.connection_invalidated
+        return code & 0xFF in _SQLITE_AWAY
     # psycopg files everything the server or the network may do to us under OperationalError (classes 08,
     # 40, 53, 55, 57, 58), but for a primary that has become a replica.
     return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | ReadOnlySqlTransaction)
 
 
-def is_busy(error: DBAPIError) -> bool:
+def is_busy(error: DBAPIError | sqlite3.Error) -> bool:
     """Whether SQLite refused because another connection holds the lock."""
-    code = getattr(error.orig, "sqlite_errorcode", None)
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(cause, "sqlite_errorcode", None)
     return code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
 
 
@@ -58,8 +62,8 @@ def refusal_of(error: Exception) -> Exception:
     """What the sender of one item is told when the database refuses that item alone."""
     if isinstance(error, Refusal):
         return error
-    if isinstance(error, IntegrityError):
+    if isinstance(error, IntegrityError | sqlite3.IntegrityError | psycopg.IntegrityError):
         return StateConflict("an event or a delivery with this id is already stored")
-    if isinstance(error, DBAPIError | UnicodeError | TypeError | OverflowError):
+    if isinstance(error, (*DRIVERS, DBAPIError, UnicodeError, TypeError, OverflowError)):
         return ValidationFailed("the event holds a value that cannot be stored")
     return error

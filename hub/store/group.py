@@ -14,20 +14,24 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 import structlog
 
 from hub.domain.errors import Draining, StoreUnavailable
 from hub.domain.events import Event
+from hub.domain.spread import Spread
 from hub.store.appending import Append, Appended, Appender, Entry
 from hub.store.engine import Database
 from hub.store.faults import refusal_of
+from hub.store.trips import Trips
 
 Outcome = Appended | Exception
 OnCommit = Callable[[Sequence[tuple[Event, Append]]], None]
 # An attempt gets at least this many seconds, however long its oldest caller has waited for the one before.
 SHORTEST = 0.1
+SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +56,7 @@ class GroupCommit:
         self._wake = asyncio.Event()
         self._closing = False
         self._writer: asyncio.Task[None] | None = None
+        self.sizes = Spread(SIZES)  # events that were committed together
 
     async def open(self) -> None:
         self._writer = asyncio.create_task(self._run(), name="store-group-commit")
@@ -89,17 +94,22 @@ class GroupCommit:
                 submission.answer.cancel()
 
     async def _commit(self) -> None:
-        """One transaction for all that waits. It is taken only when the database has begun the transaction,
-        so whoever comes during a wait for the lock still gets in, and a failed wait stored nothing."""
-        now = asyncio.get_running_loop().time()
+        """One transaction for all that waits. Whoever comes while another process holds the lock gets in at
+        the next try, and a failed wait stored nothing."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         deadline = max(self._waiting[0].arrived + self._db.timeout, now + SHORTEST)
         taken: list[Submission] = []
         entries: list[Entry] = []
+
+        def begin() -> Trips:
+            nonlocal taken, entries
+            taken += self._take(self._max_group - len(entries))
+            entries = [entry for submission in taken for entry in submission.entries]
+            return self._appender.store(entries)
+
         try:
-            async with self._db.write(timeout=deadline - now) as conn:
-                taken = self._take()
-                entries = [entry for submission in taken for entry in submission.entries]
-                await self._appender.store(conn, entries)
+            await self._db.transact(begin, timeout=deadline - now)
         except StoreUnavailable as refusal:
             # It is as true for those who wait: the next attempt could only make them wait longer.
             taken = [*taken, *self._waiting]
@@ -108,10 +118,14 @@ class GroupCommit:
                 _give(submission.entries, refusal)
         except Exception as error:
             if not taken:
-                taken = self._take()
+                taken = self._take(self._max_group)
                 _give([entry for submission in taken for entry in submission.entries], error)
             else:
                 await self._apart(entries, error, deadline)
+        # Soon, not now: the next transaction is on its way to the database before this one is told.
+        loop.call_soon(self._settle, taken)
+
+    def _settle(self, taken: Sequence[Submission]) -> None:
         self._announce(taken)
         for submission in taken:
             if not submission.answer.done():
@@ -125,16 +139,19 @@ class GroupCommit:
             if isinstance(entry.outcome, Appended) and entry.outcome.event is not None
         ]
         self._appender.committed(event.tenant for event, _ in stored)
+        if stored:
+            self.sizes.add(len(stored))
         if stored and self._on_commit is not None:
             try:
                 self._on_commit(stored)
             except Exception:  # what was committed stays committed, and its senders are told so
                 log.exception("a listener of the log failed", action="on_commit_failed")
 
-    def _take(self) -> list[Submission]:
-        """Whole submissions, oldest first; those whose caller has gone are dropped."""
-        taken, size = [], 0
-        while self._waiting and size < self._max_group:
+    def _take(self, most: int) -> list[Submission]:
+        """Whole submissions, oldest first, until there are `most` entries; gone callers' are dropped."""
+        taken: list[Submission] = []
+        size = 0
+        while self._waiting and size < most:
             submission = self._waiting.popleft()
             if not submission.answer.done():
                 taken.append(submission)
@@ -150,8 +167,8 @@ class GroupCommit:
         for half in (entries[:middle], entries[middle:]):
             now = asyncio.get_running_loop().time()
             try:
-                async with self._db.write(timeout=max(deadline - now, SHORTEST)) as conn:
-                    await self._appender.store(conn, half)
+                begin = partial(self._appender.store, half)
+                await self._db.transact(begin, timeout=max(deadline - now, SHORTEST))
             except StoreUnavailable as refusal:
                 _give(half, refusal)
             except Exception as fault:

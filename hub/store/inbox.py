@@ -11,14 +11,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, select, update
 
 from hub.store import tables
+from hub.store.asking import Asking
 from hub.store.audience import Audience
 from hub.store.engine import Database
+from hub.store.inbox_page import NEAR, Shown, States, Tally, Wanted, pages
 from hub.store.inbox_reading import END, Filters, Item, Reading
+from hub.store.unread import Unread, unread
 
 __all__ = ["Changed", "Counts", "Inbox", "Item"]
 
@@ -34,6 +38,14 @@ class Counts(NamedTuple):
     unread: int
 
 
+class Page(NamedTuple):
+    """`states`: per event id what became of the user's deliveries; None: ask for them."""
+
+    items: Items
+    counts: Counts
+    states: States | None
+
+
 class Changed(NamedTuple):
     """`items`: those of the given ids that stand in the inbox, in the given order, as they are after the
     change. `fresh`: those of them that were otherwise before."""
@@ -47,6 +59,39 @@ class Inbox:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._asking: Asking[Unread, int] = Asking(partial(unread, db))
+        self._pages: Asking[Wanted, Shown] = Asking(partial(pages, db), most=16)
+
+    async def page(
+        self,
+        tenant: str,
+        user: str,
+        rooms: Sequence[str],
+        *,
+        now: datetime,
+        read: bool | None = None,
+        archived: bool | None = None,
+        type: str | None = None,
+        limit: int = 20,
+        offset: int = 0,
+        after: int | None = None,
+    ) -> Page:
+        """What `list` and `counts` say, and what became of the items' deliveries; for most pages one trip."""
+        if not rooms:
+            return Page([], Counts(0, 0), {})
+        filters = Filters(read, archived, type)
+        named: dict[str, Any] = {"now": now, **filters._asdict()}
+        bounds: dict[str, Any] = {"limit": limit, "offset": offset, "after": after}
+        if type is not None or offset + limit > NEAR:
+            items = await self.list(tenant, user, rooms, **named, **bounds)
+            return Page(items, await self.counts(tenant, user, rooms, **named), None)
+        audience = Audience(tenant, tuple(rooms))
+        wanted = Wanted(audience, user, now, filters, offset + limit, after or 0, END)
+        found = await self._pages.ask(wanted)
+        counts = _counted(found.tally, filters)
+        if not found.complete:
+            return Page(await self.list(tenant, user, rooms, **named, **bounds), counts, None)
+        return Page(found.items[offset:], counts, found.states)
 
     async def list(
         self,
@@ -100,23 +145,25 @@ class Inbox:
         """How many items pass the filters, and how many are unread. A filter on `type` costs a full visit."""
         if not rooms:
             return Counts(0, 0)
+        audience = Audience(tenant, tuple(rooms))
+        tally = (await self._pages.ask(Wanted(audience, user, now, Filters(), 0, 0, END))).tally
+        if type is None:
+            return _counted(tally, Filters(read, archived))
         async with self._reading(tenant, user, rooms, now) as reading:
-            tally = await reading.tally(all=type is None)
-            if type is None:
-                total = tally.matching(read=read, archived=archived)
-            else:
-                total = await reading.of_type(Filters(read, archived, type))
+            total = await reading.of_type(Filters(read, archived, type))
         return Counts(total, tally.matching(read=False, archived=False))
 
     async def unread(
         self, tenant: str, user: str, rooms: Sequence[str], *, now: datetime, upto: int | None = None
     ) -> int:
-        """How many items are neither read nor archived, of those up to the place `upto` in the log."""
+        """How many items are neither read nor archived, of those up to the place `upto` in the log.
+
+        Asked for many people at once, it is one question to the database.
+        """
         if not rooms:
             return 0
-        async with self._reading(tenant, user, rooms, now) as reading:
-            tally = await reading.tally(all=False, upto=END if upto is None else upto)
-        return tally.matching(read=False, archived=False)
+        upto = END if upto is None else upto
+        return await self._asking.ask(Unread(tenant, user, tuple(dict.fromkeys(rooms)), upto, now))
 
     async def by_type(
         self, tenant: str, user: str, rooms: Sequence[str], *, now: datetime
@@ -225,3 +272,8 @@ class Inbox:
     ) -> AsyncIterator[Reading]:
         async with self._db.read() as conn:
             yield Reading(conn, Audience(tenant, tuple(rooms)), user, now)
+
+
+def _counted(tally: Tally, filters: Filters) -> Counts:
+    total = tally.matching(read=filters.read, archived=filters.archived)
+    return Counts(total, tally.matching(read=False, archived=False))

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Row, RowMapping
+from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.events import Event
@@ -42,25 +42,6 @@ class Filters(NamedTuple):
     type: str | None = None
 
 
-class Tally(NamedTuple):
-    """What the index says of an audience, all in all and above the watermark, and what it does not know."""
-
-    all: int
-    fresh: int
-    special: Sequence[Row[Any]]
-
-    def matching(self, *, read: bool | None, archived: bool | None) -> int:
-        """Items that pass the filters: ordinary events, plus the special ones that do."""
-        fresh = self.fresh - sum(row.events for row in self.special if row.fresh)
-        old = self.all - self.fresh - sum(row.events for row in self.special if not row.fresh)
-        ordinary = 0 if archived else {None: fresh + old, False: fresh, True: old}[read]
-        return ordinary + sum(
-            int(row.events)
-            for row in self.special
-            if not row.hidden and archived in (None, row.archived) and read in (None, row.read)
-        )
-
-
 class Reading:
     """The inbox of `user`, who is in the rooms of `audience` (one at least), as it stands at `now`."""
 
@@ -76,11 +57,10 @@ class Reading:
     ) -> list[Item]:
         """Items newest first: places between `after` and `before`, without the first `skip` of them."""
         wanted = skip + limit
-        mark = 0 if filters.read is None else await self._mark()
         places: list[int] = []
         chunk = min(wanted, _CHUNK)
         while len(places) < wanted:
-            found = await self._candidates(filters, mark, after=after, before=before, limit=chunk)
+            found = await self._candidates(filters, after=after, before=before, limit=chunk)
             places += await self._passing(found, filters)
             if len(found) < chunk:
                 break
@@ -93,15 +73,6 @@ class Reading:
         places = (await self._conn.execute(inbox_sql.PLACES, values)).scalars().all()
         return await self.at(await self._passing(places, Filters()))
 
-    async def tally(self, *, all: bool, upto: int = END) -> Tally:
-        """Everything that is counted, up to a place; `all` False: only what tells how many are unread."""
-        mark = await self._mark()
-        fresh = await self._size(mark, upto)
-        every = await self._size(0, upto) if all and mark else fresh
-        statement = inbox_sql.special(self._rooms)
-        special = await self._conn.execute(statement, self._values | {"mark": mark, "upto": upto})
-        return Tally(every, fresh, special.all())
-
     async def of_type(self, filters: Filters) -> int:
         """Items of the filters' type that pass them. Visits every event of the audience."""
         statement = inbox_sql.matching(self._rooms, read=filters.read, archived=filters.archived)
@@ -113,31 +84,11 @@ class Reading:
         found = await self._conn.execute(inbox_sql.by_type(self._rooms), self._values)
         return {kind: (total, unread) for kind, total, unread in found.all()}
 
-    async def _mark(self) -> int:
-        """The user's watermark: the offset up to which everything is read. 0: none."""
-        values = {"tenant": self._audience.tenant, "user": self._user}
-        return int((await self._conn.execute(inbox_sql.MARK, values)).scalar() or 0)
-
-    async def _size(self, floor: int, upto: int) -> int:
-        """Notifications of the audience above `floor` and up to `upto`, whatever became of them."""
-        found = await self._conn.execute(
-            inbox_sql.size(self._rooms), self._audience.parameters | {"floor": floor, "upto": upto}
-        )
-        return int(found.scalar_one())
-
-    async def _candidates(
-        self, filters: Filters, mark: int, *, after: int, before: int, limit: int
-    ) -> Sequence[int]:
+    async def _candidates(self, filters: Filters, *, after: int, before: int, limit: int) -> Sequence[int]:
         """The newest `limit` places between the bounds that may hold what passes `filters`."""
-        values: dict[str, Any] = {"tenant": self._audience.tenant, "limit": limit}
-        if not filters.archived:
-            low = max(after, mark) if filters.read is False else after
-            high = min(before, mark + 1) if filters.read else before
-            values |= self._audience.parameters | {"low": low, "high": high}
-        if filters.archived or filters.read is not None:
-            values |= {"user": self._user, "after": after, "before": before}
-        statement = inbox_sql.candidates(self._rooms, read=filters.read, archived=bool(filters.archived))
-        return (await self._conn.execute(statement, values)).scalars().all()
+        values = {"user": self._user, "after": after, "before": before, "limit": limit}
+        sql = inbox_sql.candidates(self._rooms, read=filters.read, archived=bool(filters.archived))
+        return (await self._conn.execute(text(sql), self._audience.parameters | values)).scalars().all()
 
     async def _passing(self, places: Sequence[int], filters: Filters) -> Sequence[int]:
         """Those of `places` that stand in the inbox and pass, newest first."""

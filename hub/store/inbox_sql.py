@@ -40,6 +40,10 @@ _READ_AT = 'CASE WHEN c.read IS NULL AND e."offset" <= m."offset" THEN m.read_at
 _ALIVE = "c.deleted_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > :now)"
 
 _ITEM = ", ".join("t.epoch" if c.name == "epoch" else f'e."{c.name}" AS "{c.name}"' for c in EVENT_COLUMNS)
+_PAGE_ITEM = (
+    "t.epoch, e.id, e.type, e.wire, e.title, e.message, e.link, e.data, e.severity, e.inbox, e.rooms, "
+    f"e.exclude, e.actor, e.created_at, e.expires_at, {_READ}, {_READ_AT}, c.seen_at, c.archived_at"
+)
 _ITEM += f", {_READ} AS read, {_READ_AT} AS read_at, c.seen_at, c.archived_at"
 _ITEM_COLUMNS = (
     *(column(c.name, c.type) for c in EVENT_COLUMNS),
@@ -49,7 +53,8 @@ _ITEM_COLUMNS = (
     column("archived_at", UtcDateTime),
 )
 
-MARK = text('SELECT "offset" FROM read_marks WHERE tenant = :tenant AND "user" = :user')
+# The user's watermark; an index can be read from it on.
+_MARK = 'COALESCE((SELECT w."offset" FROM read_marks AS w WHERE w.tenant = :tenant AND w."user" = :user), 0)'
 PLACES = text('SELECT "offset" FROM events WHERE tenant = :tenant AND id IN :ids').bindparams(
     bindparam("ids", expanding=True)
 )
@@ -96,10 +101,15 @@ def _timed(sql: str) -> TextClause:
 
 
 @lru_cache(maxsize=256)
-def candidates(rooms: int, *, read: bool | None, archived: bool) -> TextClause:
-    """The newest offsets that may pass the filters: `:low` < offset < `:high` for those whose state the
-    watermark decides, `:after` < offset < `:before` for those whose receipt does."""
-    chosen = arms(rooms, 'r.inbox AND r."offset" > :low AND r."offset" < :high', "DESC")
+def candidates(rooms: int, *, read: bool | None, archived: bool) -> str:
+    """The newest offsets that may pass the filters, between `:after` and `:before`: above or below the
+    watermark those whose state it decides, and those whose receipt does."""
+    low, high = ":after", ":before"
+    if read is False:
+        low = f"(CASE WHEN {_MARK} > :after THEN {_MARK} ELSE :after END)"
+    elif read:
+        high = f"(CASE WHEN {_MARK} < :before THEN {_MARK} + 1 ELSE :before END)"
+    chosen = arms(rooms, f'r.inbox AND r."offset" > {low} AND r."offset" < {high}', "DESC")
     told = "c.archived_at IS NOT NULL" if archived else f"c.read = {'true' if read else 'false'}"
     receipts = (
         'SELECT "offset" FROM (SELECT c."offset" FROM receipts AS c WHERE c.tenant = :tenant '
@@ -110,7 +120,32 @@ def candidates(rooms: int, *, read: bool | None, archived: bool) -> TextClause:
         chosen = [receipts]
     elif read is not None:
         chosen.append(receipts)
-    return merged(chosen, "DESC")
+    return merged(chosen, "DESC").text
+
+
+@lru_cache(maxsize=256)
+def page(rooms: int, *, read: bool | None, archived: bool | None) -> str:
+    """The candidates, each with its item and whether it stands in the inbox and passes; in any order."""
+    passes = f"{_passes(rooms, read=read, archived=archived, type=False)} AND {_member(rooms)}"
+    return f"""
+        SELECT p."offset", CASE WHEN {passes} THEN 1 ELSE 0 END, {_PAGE_ITEM}
+        FROM ({candidates(rooms, read=read, archived=bool(archived))}) AS p
+        LEFT JOIN events AS e ON e.tenant = :tenant AND e."offset" = p."offset"
+        LEFT JOIN tenants AS t ON t.id = :tenant
+        LEFT JOIN receipts AS c ON c.tenant = :tenant AND c."user" = :user AND c."offset" = p."offset"
+        LEFT JOIN read_marks AS m ON m.tenant = :tenant AND m."user" = :user
+    """
+
+
+@lru_cache(maxsize=256)
+def states(rooms: int, *, read: bool | None, archived: bool | None) -> str:
+    """What became of the user's deliveries of the candidates, in any order."""
+    return f"""
+        SELECT d.id, d.event_id, d.channel, d.status, d.attempts, COALESCE(NULLIF(d.error, ''), d.reason)
+        FROM ({candidates(rooms, read=read, archived=bool(archived))}) AS p
+        CROSS JOIN deliveries AS d
+        WHERE d.tenant = :tenant AND d."user" = :user AND d."offset" = p."offset"
+    """
 
 
 @lru_cache(maxsize=256)
@@ -148,50 +183,50 @@ def by_type(rooms: int) -> TextualSelect:
 
 
 @lru_cache(maxsize=64)
-def size(rooms: int) -> TextClause:
-    """How many notifications above `:floor`, up to `:upto`, went to the audience.
+def tally(rooms: int) -> str:
+    """How many notifications went to the audience, and how many of them lie above the user's watermark.
 
-    Counted per room, which counts an event in two of the rooms twice; only `shared` ones can be, so the
-    surplus is found among those.
+    Counted per room, by index alone; what is `shared` counts in the first of its rooms only.
     """
-    where = (
-        f"r.tenant = :tenant AND r.room IN ({names('room', rooms)}) AND r.inbox "
-        'AND r."offset" > :floor AND r."offset" <= :upto'
+    # Glued to '', the room is no bound of a range: SQLite would walk all the tenant's rooms before it.
+    mine = names("room", rooms)
+    again = (
+        f"EXISTS (SELECT 1 FROM event_rooms AS q WHERE q.tenant = :tenant AND q.room IN ({mine}) "
+        "AND q.room || '' < r.room "
+        'AND q."offset" = r."offset" AND q.inbox)'
     )
-    copies = f'SELECT count(*) AS n FROM event_rooms AS r WHERE {where} AND r.shared GROUP BY r."offset"'
-    return text(
-        f"SELECT count(*) - (SELECT COALESCE(sum(copies.n - 1), 0) FROM ({copies}) AS copies) "
-        f"FROM event_rooms AS r WHERE {where}"
+    return (
+        f'SELECT count(*), COALESCE(sum(CASE WHEN r."offset" > {_MARK} THEN 1 ELSE 0 END), 0) '
+        f"FROM event_rooms AS r WHERE r.tenant = :tenant AND r.room IN ({mine}) AND r.inbox "
+        f"AND NOT (r.shared AND {again})"
     )
 
 
 @lru_cache(maxsize=64)
-def special(rooms: int) -> TextualSelect:
-    """The events that `size` takes for ordinary and that are not: (fresh, hidden, archived, read, count).
+def special(rooms: int) -> str:
+    """The events that `tally` takes for ordinary and that are not: (fresh, hidden, archived, read, count).
 
-    `fresh`: above the watermark. Receipts that say the same as the watermark are ordinary. Up to `:upto`.
+    `fresh`: above the watermark. Receipts that say the same as the watermark are ordinary.
     Asks receipts and rooms only, which lie together; the events are scattered over the whole log.
     """
-    told = """SELECT c."offset", CASE WHEN c.deleted_at IS NULL THEN 0 ELSE 1 END AS hidden,
+    told = f"""SELECT c."offset", CASE WHEN c.deleted_at IS NULL THEN 0 ELSE 1 END AS hidden,
             CASE WHEN c.archived_at IS NULL THEN 0 ELSE 1 END AS archived,
-            CASE WHEN COALESCE(c.read, c."offset" <= :mark) THEN 1 ELSE 0 END AS read
+            CASE WHEN COALESCE(c.read, c."offset" <= {_MARK}) THEN 1 ELSE 0 END AS read
         FROM receipts AS c WHERE c.tenant = :tenant AND c."user" = :user
-        AND (c.archived_at IS NOT NULL OR c.deleted_at IS NOT NULL OR NOT (c.read = (c."offset" <= :mark)))"""
+        AND (c.archived_at IS NOT NULL OR c.deleted_at IS NOT NULL
+            OR NOT (c.read = (c."offset" <= {_MARK})))"""
     shut_out = f"""SELECT x."offset", 1, 0, 0 FROM event_rooms AS x
         WHERE x.tenant = :tenant AND x.room IN ({names("not", rooms)})"""
     expired = """SELECT e."offset", 1, 0, 0 FROM events AS e
         WHERE e.tenant = :tenant AND e.inbox AND e.expires_at IS NOT NULL AND e.expires_at <= :now"""
-    sql = f"""
-        SELECT e."offset" > :mark AS fresh, e.hidden = 1 AS hidden, e.archived = 1 AS archived,
+    return f"""
+        SELECT e."offset" > {_MARK} AS fresh, e.hidden = 1 AS hidden, e.archived = 1 AS archived,
             e.read = 1 AS read, count(*) AS events
         FROM (
             SELECT o."offset", max(o.hidden) AS hidden, max(o.archived) AS archived, max(o.read) AS read
             FROM ({told} UNION ALL {shut_out} UNION ALL {expired}) AS o
-            WHERE +o."offset" <= :upto
             GROUP BY o."offset"
         ) AS e
         WHERE {_member(rooms)}
         GROUP BY 1, 2, 3, 4
     """
-    flags = (column(name, Boolean) for name in ("fresh", "hidden", "archived", "read"))
-    return _timed(sql).columns(*flags, column("events", Integer))

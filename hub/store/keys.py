@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from ulid import ULID
 
 from hub.domain.access import ApiKey
 from hub.store import tables
+from hub.store.asking import Asking
 from hub.store.audit import Note, put
 from hub.store.engine import Database
 
@@ -43,6 +44,7 @@ Entries = list[KeyEntry]  # `ApiKeys.list` hides the builtin from the annotation
 class ApiKeys:
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._asking = Asking(self._read)
 
     async def create(
         self,
@@ -70,11 +72,14 @@ class ApiKeys:
             await conn.execute(statement, _row(secret, tenant, scopes, name, now))
 
     async def find(self, secret: str) -> ApiKey | None:
-        """The key with this secret, unless it was revoked."""
-        wanted = select(tables.api_keys).where(_K.hash == _hash(secret), _K.revoked_at.is_(None))
+        """The key with this secret, unless it was revoked. Many who ask at once cost one read."""
+        return await self._asking.ask(_hash(secret))
+
+    async def _read(self, hashes: Sequence[str]) -> Sequence[ApiKey | None]:
+        wanted = select(tables.api_keys).where(_K.hash.in_(set(hashes)), _K.revoked_at.is_(None))
         async with self._db.read() as conn:
-            row = (await conn.execute(wanted)).first()
-        return None if row is None else _key(row)
+            found = {row.hash: _key(row) for row in await conn.execute(wanted)}
+        return [found.get(hash) for hash in hashes]
 
     async def list(self, tenant: str | None) -> Entries:
         """The keys of a tenant (None: of the platform), oldest first, revoked ones too."""

@@ -1,21 +1,24 @@
 """People of a tenant: where they can be reached and which roles they have.
 
-Promises: a partial put leaves alone what it does not mention; pages go in a stable order after a user id,
-so that work over many people can stop and go on. It does not know preferences or who is connected.
+Promises: many who ask for addresses at once cost one read; a partial put leaves alone what it does not
+mention; pages go in a stable order after a user id, so that work over many people can stop and go on. It
+does not know preferences or who is connected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import Row, Select, bindparam, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.drafts import Contact
 from hub.store import tables
+from hub.store.asking import Asking
 from hub.store.engine import Database
 
 _P, _R = tables.people.c, tables.people_roles.c
@@ -33,6 +36,28 @@ _WITH_ROLE = (
     .order_by(_R.user)
     .limit(bindparam("limit"))
 )
+
+
+_ADDRESSES = {
+    "sqlite": (
+        "SELECT p.tenant, p.id, p.email, p.phone, p.discord_webhook FROM json_each(?) AS wanted "
+        "CROSS JOIN people AS p ON p.tenant = json_extract(wanted.value, '$[0]') "
+        "AND p.id = json_extract(wanted.value, '$[1]')"
+    ),
+    "postgresql": (
+        "SELECT p.tenant, p.id, p.email, p.phone, p.discord_webhook "
+        "FROM json_array_elements(%s::json) AS wanted "
+        "JOIN people AS p ON p.tenant = wanted->>0 AND p.id = wanted->>1"
+    ),
+}
+
+
+class Addresses(NamedTuple):
+    """Where one person can be reached."""
+
+    email: str | None
+    phone: str | None
+    discord_webhook: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +79,7 @@ class Person:
 class People:
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._addresses = Asking(self._read_addresses)
         upsert = db.insert(tables.people)
         # Null: not mentioned, so what is stored stays. An empty text is stored, and read as nothing.
         kept = {name: func.coalesce(upsert.excluded[name], _P[name]) for name in _CONTACT}
@@ -100,6 +126,23 @@ class People:
             found = await _read(conn, tenant, _SOME, users=list(users))
         return {person.id: person for person in found}
 
+    async def addresses(self, tenant: str, users: Collection[str]) -> dict[str, Addresses]:
+        """Where those of `users` can be reached that are known, by id."""
+        if not users:
+            return {}
+        return await self._addresses.ask((tenant, users))
+
+    async def _read_addresses(
+        self, questions: Sequence[tuple[str, Collection[str]]]
+    ) -> list[dict[str, Addresses]]:
+        wanted = list({(tenant, user) for tenant, users in questions for user in users})
+        asked = (_ADDRESSES[self._db.dialect], (orjson.dumps(wanted).decode(),))
+        [rows] = await self._db.fetch([asked])
+        found: dict[str, dict[str, Addresses]] = {}
+        for tenant, user, email, phone, webhook in rows:
+            found.setdefault(tenant, {})[user] = Addresses(email or None, phone or None, webhook or None)
+        return [_those(users, found.get(tenant, {})) for tenant, users in questions]
+
     async def everyone(self, tenant: str, *, after: str, limit: int) -> list[Person]:
         """A page of the tenant's people whose ids come after `after` ("" for the first page)."""
         async with self._db.read() as conn:
@@ -128,6 +171,10 @@ class People:
         ]
         if rows:
             await conn.execute(insert(tables.people_roles), rows)
+
+
+def _those(users: Collection[str], known: Mapping[str, Addresses]) -> dict[str, Addresses]:
+    return {user: known[user] for user in users if user in known}
 
 
 async def _read(conn: AsyncConnection, tenant: str, statement: Select[Any], **values: Any) -> list[Person]:

@@ -1,19 +1,24 @@
 """How PostgreSQL is opened: by psycopg 3.
 
 Promises: a connection that the server has closed is replaced before anyone notices; the server itself
-gives up on what this process no longer waits for.
+gives up on what this process no longer waits for. A whole transaction takes as many round trips as it
+asks questions, and one to end.
 """
 
 from __future__ import annotations
 
 import math
 import select
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import URL, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from hub.store.trips import Begin, Found, Statement, Trips
 
 
 def postgresql_engines(url: URL, pool: int, timeout: float) -> tuple[AsyncEngine, AsyncEngine]:
@@ -36,6 +41,7 @@ def postgresql_engines(url: URL, pool: int, timeout: float) -> tuple[AsyncEngine
         pool_size=pool,
         max_overflow=0,
         pool_timeout=timeout,
+        hide_parameters=True,  # what is stored does not belong into a traceback
         connect_args={name: value for name, value in arguments.items() if name not in url.query},
     )
     event.listen(engine.sync_engine, "checkout", _require_silent)
@@ -53,3 +59,52 @@ def _require_silent(connection: Any, _record: Any, _proxy: Any) -> None:
         quiet = False
     if not quiet:
         raise DisconnectionError("the server has closed this connection")
+
+
+async def fetch(driver: psycopg.AsyncConnection[Any], statements: Sequence[Statement]) -> list[Found]:
+    """The rows of each statement, in one round trip."""
+    async with driver.pipeline():
+        return await _rows(driver, statements)
+
+
+async def transact(driver: psycopg.AsyncConnection[Any], begin: Begin) -> None:
+    """A transaction; `BEGIN` goes with the first question and `COMMIT` with the last statements."""
+    wrong: Exception | None = None
+    try:
+        async with driver.pipeline():
+            try:
+                await _transact(driver, begin())
+            except Exception as error:
+                wrong = error
+    except psycopg.Error as error:  # what the rest of the pipeline came to is no news after the first error
+        wrong = wrong or error
+    if wrong is not None:
+        await driver.execute("ROLLBACK")
+        raise wrong
+
+
+def in_transaction(driver: psycopg.AsyncConnection[Any]) -> bool:
+    return driver.info.transaction_status != TransactionStatus.IDLE
+
+
+async def _transact(driver: psycopg.AsyncConnection[Any], trips: Trips) -> None:
+    await _run(driver, [("BEGIN", ())])
+    try:
+        question = next(trips)
+        while True:
+            await _run(driver, question.before)
+            question = trips.send(await _rows(driver, question.asked))
+    except StopIteration as end:
+        last: Sequence[Statement] = end.value
+    await _run(driver, [*last, ("COMMIT", ())])
+
+
+# Not prepared: in a pipeline that was broken off, psycopg takes a statement for prepared that is not.
+async def _run(driver: psycopg.AsyncConnection[Any], statements: Sequence[Statement]) -> None:
+    for sql, values in statements:
+        await driver.execute(sql, values, prepare=False)
+
+
+async def _rows(driver: psycopg.AsyncConnection[Any], statements: Sequence[Statement]) -> list[Found]:
+    cursors = [await driver.execute(sql, values, prepare=False) for sql, values in statements]
+    return [await cursor.fetchall() for cursor in cursors]

@@ -1,11 +1,11 @@
-"""The rows of the log's tables, as they go in: one dict per row, every column given.
+"""The rows of the log's tables, as they go in: tuples for groups, a dict where one row is stored alone.
 
 It does not know which database takes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,71 +15,72 @@ from hub.domain.delivery import TERMINAL, Planned
 from hub.domain.drafts import IdempotencyKey
 from hub.domain.events import Event
 
+# What `Rows` fills in, in its order; and what is the same for every new row, as SQL.
+EVENT = (
+    *("tenant", "offset", "id", "type", "wire", "title", "message", "link", "data", "severity", "inbox"),
+    *("rooms", "exclude", "actor", "created_at", "expires_at"),
+)
+ROOM = ("tenant", "room", "offset", "inbox", "shared")
+DELIVERY = (
+    *("id", "tenant", "offset", "event_id", "user", "channel", "address", "status", "due_at", "reason"),
+    *("created_at", "updated_at"),
+)
+NEW_DELIVERY = {"attempts": "0", "fence": "0", "maybe_duplicate": "FALSE"}
+EXPANSION = ("id", "tenant", "offset", "event_id", "room", "channels", "created_at")
+NEW_EXPANSION = {"after": "''", "done": "FALSE"}
+KEY = ("tenant", "key", "fingerprint", "answer", "created_at")
+
 
 class Rows:
-    """The rows of one group of events, by table."""
+    """The rows of one group of events, by table. `time` is how the database wants its times."""
 
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-        self.events: list[dict[str, Any]] = []
-        self.rooms: list[dict[str, Any]] = []
-        self.deliveries: list[dict[str, Any]] = []
-        self.expansions: list[dict[str, Any]] = []
-        self.keys: list[dict[str, Any]] = []
+    def __init__(self, now: datetime, time: Callable[[datetime], Any]) -> None:
+        self._time = time
+        self._now = time(now)
+        self._moment, self._then = now, self._now  # events of a batch were made at one moment
+        self.events: list[tuple[Any, ...]] = []
+        self.rooms: list[tuple[Any, ...]] = []
+        self.deliveries: list[tuple[Any, ...]] = []
+        self.expansions: list[tuple[Any, ...]] = []
+        self.keys: list[tuple[Any, ...]] = []
 
     def add(self, event: Event, data: str, rooms: str, exclude: str | None) -> None:
-        tenant, offset = event.tenant, event.offset
-        self.events.append(
-            {
-                "tenant": tenant,
-                "offset": offset,
-                "id": event.id,
-                "type": event.type,
-                "wire": event.wire,
-                "title": event.title,
-                "message": event.message,
-                "link": event.link,
-                "data": data,
-                "severity": event.severity,
-                "inbox": event.inbox,
-                "rooms": rooms,
-                "exclude": exclude,
-                "actor": event.actor,
-                "collapse_key": None,
-                "created_at": event.created_at,
-                "expires_at": event.expires_at,
-            }
-        )
-        shared = len(set(event.rooms)) > 1
-        for room in room_rows(event.rooms, event.exclude):
-            self.rooms.append(
-                {"tenant": tenant, "room": room, "offset": offset, "inbox": event.inbox, "shared": shared}
-            )
+        tenant, offset, inbox, names = event.tenant, event.offset, event.inbox, event.rooms
+        if event.created_at is not self._moment:
+            self._moment, self._then = event.created_at, self._time(event.created_at)
+        expires = None if event.expires_at is None else self._time(event.expires_at)
+        # fmt: off
+        self.events.append((
+            tenant, offset, event.id, event.type, event.wire, event.title, event.message, event.link,
+            data, event.severity, inbox, rooms, exclude, event.actor, self._then, expires,
+        ))
+        # fmt: on
+        if len(names) == 1 and not event.exclude:
+            self.rooms.append((tenant, names[0], offset, inbox, False))
+            return
+        shared = len(set(names)) > 1
+        for room in room_rows(names, event.exclude):
+            self.rooms.append((tenant, room, offset, inbox, shared))
 
     def add_deliveries(self, event: Event, planned: Sequence[Planned]) -> None:
-        self.deliveries += [
-            delivery_row(item, tenant=event.tenant, offset=event.offset, event_id=event.id, now=self.now)
-            for item in planned
-        ]
+        for item in planned:
+            due = None if item.status in TERMINAL else self._time(item.due_at)
+            self.deliveries.append(
+                (
+                    *(item.id, event.tenant, event.offset, event.id, item.user, item.channel, item.address),
+                    *(item.status.value, due, item.reason, self._now, self._now),
+                )
+            )
 
     def add_expansions(self, event: Event, expand: Sequence[tuple[str, tuple[str, ...]]]) -> None:
         for room, channels in expand:
+            words = " ".join(channels)
             self.expansions.append(
-                {
-                    "id": str(ULID()),
-                    "tenant": event.tenant,
-                    "offset": event.offset,
-                    "event_id": event.id,
-                    "room": room,
-                    "channels": " ".join(channels),
-                    "after": "",
-                    "done": False,
-                    "created_at": self.now,
-                }
+                (str(ULID()), event.tenant, event.offset, event.id, room, words, self._now)
             )
 
-    def add_key(self, tenant: str, key: IdempotencyKey, answer: bytes) -> None:
-        self.keys.append(key_row(tenant, key, answer, self.now))
+    def add_key(self, tenant: str, key: IdempotencyKey, answer: str) -> None:
+        self.keys.append((tenant, key.key, key.fingerprint, answer, self._now))
 
 
 def key_row(tenant: str, key: IdempotencyKey, answer: bytes, now: datetime) -> dict[str, Any]:

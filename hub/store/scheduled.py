@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.drafts import Contact, Draft, IdempotencyKey
 from hub.domain.errors import IdempotencyConflict, ValidationFailed
+from hub.domain.geo import Near
 from hub.store import tables
 from hub.store.engine import Database
 from hub.store.rows import key_row, plain
@@ -122,6 +123,8 @@ def _decode(text: str) -> Draft:
     if contact is not None:
         roles = contact["roles"]
         fields["contact"] = Contact(**contact | {"roles": None if roles is None else tuple(roles)})
+    if (near := fields.get("near")) is not None:  # older rows do not say
+        fields["near"] = Near(**near)
     return Draft(**fields)
 
 

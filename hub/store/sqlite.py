@@ -1,22 +1,33 @@
 """How SQLite is opened: by aiosqlite, which runs each connection in a thread of its own.
 
 Promises: a commit is on the disk when it returns (`synchronous=FULL`); a connection that is closed while
-its thread is busy gives its lock back as soon as the thread comes to it.
+its thread is busy gives its lock back as soon as the thread comes to it; a transaction that nobody waits
+for any more is not committed. A whole transaction can run in one hop to the thread, which costs the event
+loop as much as a single statement does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosqlite
 from sqlalchemy import URL, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from hub.store.faults import is_busy
+from hub.store.trips import Begin, Found, Statement, Trips
+
+T = TypeVar("T")
 # One wait for the file's lock. Short, because a statement that waits for a lock cannot be interrupted.
 LOCK_WAIT = 0.1
+# How often a statement asks whether anybody still waits for it, in steps of SQLite's machine (some 10 ms).
+_STEPS = 1_000_000
 
 
 def sqlite_engines(
@@ -40,6 +51,7 @@ def sqlite_engines(
             pool_size=size,
             max_overflow=0,
             pool_timeout=timeout,
+            hide_parameters=True,  # what is stored does not belong into a traceback
         )
         event.listen(engine.sync_engine, "connect", _prepare(pragmas, ending))
         engines.append(engine)
@@ -80,3 +92,71 @@ async def _close(driver: aiosqlite.Connection) -> None:
         await driver.rollback()
     with suppress(ValueError):
         await aiosqlite.Connection.close(driver)
+
+
+async def fetch(driver: aiosqlite.Connection, statements: Sequence[Statement]) -> list[Found]:
+    """The rows of each statement, in one hop."""
+    return await _in_thread(driver, _rows, statements)
+
+
+async def transact(driver: aiosqlite.Connection, begin: Begin) -> None:
+    """The whole transaction in one hop; tried again while another process holds the file's lock.
+
+    Whoever is cancelled here must throw the connection away: its thread may still be busy.
+    """
+    left = threading.Event()
+    try:
+        while not await _in_thread(driver, _transact, begin(), left):
+            pass
+    except asyncio.CancelledError:
+        left.set()
+        raise
+
+
+async def _in_thread(driver: aiosqlite.Connection, work: Callable[..., T], *args: Any) -> T:
+    """`work` on the raw connection. aiosqlite has no public way to do more than one thing in one hop."""
+    done: T = await driver._execute(work, driver._conn, *args)  # type: ignore[no-untyped-call]
+    return done
+
+
+def in_transaction(driver: aiosqlite.Connection) -> bool:
+    return driver.in_transaction
+
+
+# -- in the connection's thread ----------------------------------------------------------------------
+def _rows(conn: sqlite3.Connection, statements: Sequence[Statement]) -> list[Found]:
+    return [conn.execute(sql, values).fetchall() for sql, values in statements]
+
+
+def _run(conn: sqlite3.Connection, statements: Sequence[Statement]) -> None:
+    for sql, values in statements:
+        conn.execute(sql, values)
+
+
+def _transact(conn: sqlite3.Connection, trips: Trips, left: threading.Event) -> bool:
+    """Whether it is over; False: the file is locked."""
+    if left.is_set():
+        return True
+    try:
+        conn.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if is_busy(error):
+            return False
+        raise
+    # An interrupt from outside is lost when it comes between two statements.
+    conn.set_progress_handler(left.is_set, _STEPS)
+    try:
+        try:
+            question = next(trips)
+            while True:
+                _run(conn, question.before)
+                question = trips.send(_rows(conn, question.asked))
+        except StopIteration as end:
+            _run(conn, end.value)
+        if not left.is_set():
+            conn.execute("COMMIT")
+    finally:
+        conn.set_progress_handler(None, 0)
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+    return True

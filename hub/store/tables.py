@@ -157,6 +157,16 @@ read_marks = Table(
     Column("read_at", UtcDateTime, nullable=False),
 )
 
+# What a user's clients have acknowledged: everything up to `offset`.
+delivered_marks = Table(
+    "delivered_marks",
+    metadata,
+    Column("tenant", Tenant, primary_key=True),
+    Column("user", Name, primary_key=True),
+    Column("offset", BigInteger, nullable=False),
+    Column("delivered_at", UtcDateTime, nullable=False),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,

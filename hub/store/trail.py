@@ -16,9 +16,9 @@ from hub.domain.delivery import Delivery
 from hub.store.deliveries import Attempt
 from hub.store.engine import Database
 from hub.store.steps import delivery_of
-from hub.store.tables import attempts, deliveries
+from hub.store.tables import attempts, delivered_marks, deliveries
 
-D, A = deliveries.c, attempts.c
+D, A, M = deliveries.c, attempts.c, delivered_marks.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,16 @@ class Trail:
             )
             for row in rows
         ]
+
+    async def acknowledged(self, tenant: str, user: str, offset: int) -> datetime | None:
+        """When the user's clients said that they have this place of the log; None: they have not.
+
+        When they have said so of a later place too, that time.
+        """
+        mark = select(M.delivered_at).where(M.tenant == tenant, M.user == user, M.offset >= offset)
+        async with self._db.read() as conn:
+            at: datetime | None = (await conn.execute(mark)).scalar()
+        return at
 
     async def counts(self, tenant: str, user: str) -> dict[str, dict[str, int]]:
         """How many of the user's deliveries are in which status, by channel."""

@@ -14,7 +14,21 @@ from hub.domain.drafts import Draft
 from hub.domain.errors import RoomInvalid
 from hub.web import bodies
 from hub.web.context import WebOptions
-from hub.web.fields import Faults, Form, Line, Model, Moment, Role, TenantId, TypeName, UserId, read, refuse
+from hub.web.fields import (
+    NAMED,
+    Faults,
+    Form,
+    Line,
+    Model,
+    Moment,
+    Role,
+    TenantId,
+    TypeName,
+    UserId,
+    read,
+    refuse,
+    shown,
+)
 
 BROADCAST_TYPE = "system.maintenance"
 CLOCK = timedelta(seconds=30)  # what an admin's clock may be ahead
@@ -37,7 +51,7 @@ class RevokeBody(Form):
     """`POST /admin/revoke`: one of the four."""
 
     user_id: UserId | None = None
-    session_id: Annotated[str, AfterValidator(_session)] | None = None
+    session_id: Annotated[str, AfterValidator(_session), shown(NAMED)] | None = None
     jti: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
     issued_before: Moment | None = None
     tenant_id: TenantId | None = None
@@ -62,7 +76,7 @@ class KeyBody(Form):
 class TenantBody(Form):
     """`POST /admin/tenants`."""
 
-    id: Annotated[str, AfterValidator(_tenant)]
+    id: Annotated[str, AfterValidator(_tenant), shown(f"^{TENANT_PATTERN.pattern}$", "acme")]
 
 
 class Revoke(NamedTuple):

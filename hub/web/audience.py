@@ -1,30 +1,40 @@
-"""Who a request is for: every form of `to`, as room names of one tenant and at most one contact.
+"""Who a request is for: every form of `to`, as room names of one tenant, at most one contact and one circle.
 
 A room is `user:42`, `role:ADMIN`, `tenant:acme`, `session:s1` or `topic:jobs`. A person may be given as an
-object instead, with the addresses to remember. Faults are collected, so that a sender sees them all.
+object instead, with the addresses to remember; and whoever is near a place, who is looked for later. Faults
+are collected, so that a sender sees them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from hub.domain.access import Room
+from hub.domain.access import require_room
 from hub.domain.drafts import Contact
 from hub.domain.errors import RoomInvalid
+from hub.domain.geo import Near
 from hub.web.fields import Addressee, Faults, read
+from hub.web.places import near
 
-_FORMS = "must be a room, a list of rooms, or a user object with an id"
+_FORMS = "must be a room, a list of rooms, a user object with an id, or an object with near"
+_NO_PERSONS = "must be a room, such as user:42, or an object with near"
 
 
 class Audience:
-    """What `to` came to: `rooms`, each once and in order, and the `contact` that was given with them."""
+    """What `to` came to: `rooms`, each once and in order, and the `contact` and the circle `near` given with
+    them. `persons` False: a user object makes no sense here.
+    """
 
-    def __init__(self, tenant: str, faults: Faults, *, max_rooms: int) -> None:
+    def __init__(
+        self, tenant: str, faults: Faults, *, max_rooms: int, max_radius: float = 0, persons: bool = True
+    ) -> None:
         self.contact: Contact | None = None
+        self.near: Near | None = None
         self._tenant = tenant
         self._faults = faults
         self._max_rooms = max_rooms
+        self._max_radius = max_radius
+        self._persons = persons
         self._rooms: dict[str, None] = {}
 
     @property
@@ -54,22 +64,28 @@ class Audience:
     def _add_one(self, item: Any, field: str) -> None:
         if isinstance(item, str):
             self._add_room(item, field)
-        elif not isinstance(item, Mapping):
-            self._faults.add(field, _FORMS)
-        elif "near" in item:
-            self._faults.add(f"{field}.near", "is not supported: audiences are rooms and users, not places")
+        elif isinstance(item, dict) and "near" in item:
+            self._add_near(item, field)
+        elif not isinstance(item, dict) or not self._persons:
+            self._faults.add(field, _FORMS if self._persons else _NO_PERSONS)
         elif (person := read(Addressee, item, self._faults, prefix=field)) is not None:
             self.add_person(person, field)
 
+    def _add_near(self, item: Any, field: str) -> None:
+        if self.near is not None:
+            self._faults.add(field, "is a second place: one request can be near one")
+            return
+        self.near = near(item, self._faults, field, max_radius=self._max_radius)
+
     def _add_room(self, name: str, field: str) -> None:
         try:
-            self._rooms[str(Room.parse(self._tenant, name))] = None
+            self._rooms[require_room(self._tenant, name)] = None
         except RoomInvalid as fault:
             self._faults.add(field, f"is {fault.detail}")
 
 
 def rooms(names: Any, field: str, tenant: str, faults: Faults, *, max_rooms: int) -> tuple[str, ...]:
-    """A list of rooms where persons and places make no sense (`exclude`, the `to` of `POST /events`)."""
+    """A list of rooms where persons and places make no sense (`exclude`)."""
     found = names if isinstance(names, list) else [names]
     audience = Audience(tenant, faults, max_rooms=max_rooms)
     wrong = [place for place, name in enumerate(found) if not isinstance(name, str)]

@@ -40,17 +40,11 @@ from hub.web.fields import (
 Channel = Literal["inApp", "email", "sms", "discord", "webpush"]
 OldChannel = Literal["inApp", "email", "sms", "discord", "webpush", "push"]
 Severity = Literal["info", "success", "warning", "error", "critical"]
-_ROOM = {"type": "string", "examples": ["user:42", "role:ADMIN", "topic:jobs"]}
-_ROOMS = {"anyOf": [_ROOM, {"type": "array", "items": _ROOM}]}
-_PERSON = {"$ref": "#/components/schemas/Addressee"}
 _RECIPIENT = frozenset({"recipientId", "recipientEmail", "recipientPhone"})
-Rooms = Annotated[Any, WithJsonSchema(_ROOMS)]
-To = Annotated[
-    Any,
-    WithJsonSchema(
-        {"anyOf": [_ROOM, _PERSON, {"type": "array", "items": {"anyOf": [_ROOM, _PERSON]}, "minItems": 1}]}
-    ),
-]
+# How many rooms there may be is for the settings to say: hub.web.openapi.requests puts these shapes in.
+EventTo = Annotated[Any, WithJsonSchema({"shape": "EventAudience"})]
+Excluded = Annotated[Any, WithJsonSchema({"shape": "Excluded"})]
+To = Annotated[Any, WithJsonSchema({"shape": "Audience"})]
 
 
 class Common(Form):
@@ -65,7 +59,7 @@ class Common(Form):
     send_at: Moment | None = None
     expires_at: Moment | None = None
     collapse_key: None = None
-    exclude: Rooms | None = None
+    exclude: Excluded | None = None
     actor: Actor | None = None
     tenant_id: TenantId | None = None
 
@@ -90,28 +84,33 @@ class EventBody(Form):
     """`POST /events`."""
 
     type: TypeName
-    to: Rooms
+    to: EventTo
     data: dict[str, Any] | None = None
     durable: bool = True
-    exclude: Rooms | None = None
+    exclude: Excluded | None = None
     tenant_id: TenantId | None = None
 
 
-class PersonBody(Form):
-    """`PUT /users/{id}`. What is left out stays as it is; null removes it."""
+class PersonFields(Form):
+    """What may be said of a person. What is left out stays as it is; null removes it."""
 
-    id: UserId | None = None
     email: Email | None = None
     phone: Phone | None = None
     locale: Locale | None = None
     timezone: Timezone | None = None
     roles: Annotated[list[Role], Field(max_length=64)] | None = None
     discord_webhook: DiscordWebhook | None = None
+
+
+class PersonBody(PersonFields):
+    """`PUT /users/{id}`."""
+
+    id: UserId | None = None
     tenant_id: TenantId | None = None
 
 
-class PersonEntry(PersonBody):
-    """One of `PUT /users/batch`."""
+class PersonEntry(PersonFields):
+    """One of `PUT /users/batch`; the batch names the tenant of all of them."""
 
     id: UserId
 
@@ -119,7 +118,7 @@ class PersonEntry(PersonBody):
 def notification(body: Any, *, tenant: str, options: WebOptions) -> Draft:
     """The draft of one notification. Raises `ValidationFailed` with every fault."""
     faults = Faults()
-    audience = Audience(tenant, faults, max_rooms=options.max_rooms)
+    audience = Audience(tenant, faults, max_rooms=options.max_rooms, max_radius=options.near_radius)
     form: NotificationBody | RecipientBody | None
     if _is_older(body):
         form = older = read(RecipientBody, body, faults)
@@ -130,7 +129,7 @@ def notification(body: Any, *, tenant: str, options: WebOptions) -> Draft:
             audience.add_person(person, "recipientId")
     else:
         form = read(NotificationBody, body, faults)
-        if isinstance(body, Mapping) and "to" in body:
+        if isinstance(body, dict) and "to" in body:
             audience.add(body["to"])
     if form is not None and form.send_at and form.expires_at and form.expires_at <= form.send_at:
         faults.add("expiresAt", "must be later than sendAt")
@@ -142,6 +141,7 @@ def notification(body: Any, *, tenant: str, options: WebOptions) -> Draft:
         tenant=tenant,
         type=form.type,
         to=audience.rooms,
+        near=audience.near,
         contact=audience.contact,
         title=form.title,
         message=form.message,
@@ -160,14 +160,23 @@ def event(body: Any, *, tenant: str, options: WebOptions) -> Draft:
     """The draft of an event that stands in no inbox. Raises `ValidationFailed` with every fault."""
     faults = Faults()
     form = read(EventBody, body, faults)
-    to: tuple[str, ...] = ()
-    if isinstance(body, Mapping) and "to" in body:
-        to = rooms(body["to"], "to", tenant, faults, max_rooms=options.max_rooms)
+    audience = Audience(
+        tenant, faults, max_rooms=options.max_rooms, max_radius=options.near_radius, persons=False
+    )
+    if isinstance(body, dict) and "to" in body:
+        audience.add(body["to"])
     data, exclude = _data(body, faults, options), _exclude(body, tenant, faults, options)
     faults.require_none()
     assert form is not None
     return Draft(
-        tenant=tenant, type=form.type, to=to, data=data, exclude=exclude, inbox=False, durable=form.durable
+        tenant=tenant,
+        type=form.type,
+        to=audience.rooms,
+        near=audience.near,
+        data=data,
+        exclude=exclude,
+        inbox=False,
+        durable=form.durable,
     )
 
 
@@ -195,7 +204,7 @@ def entries(body: Any, name: str, options: WebOptions) -> list[Any]:
     """The entries of a batch: the body itself, or its field `name`. Raises `ValidationFailed`."""
     faults = Faults()
     items = body
-    if isinstance(body, Mapping):
+    if isinstance(body, dict):
         items = body.get(name)
         for unknown in body.keys() - {name, "tenantId"}:
             faults.add(unknown[:200], "is not a known field")
@@ -209,13 +218,13 @@ def entries(body: Any, name: str, options: WebOptions) -> list[Any]:
 
 def require_object(body: Any) -> Mapping[str, Any]:
     """Raises `ValidationFailed`."""
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict):
         message = "must be an object"
         raise ValidationFailed(f"the body {message}", errors=[{"field": "body", "message": message}])
     return body
 
 
-def _contact(form: PersonBody, user: str) -> Contact:
+def _contact(form: PersonFields, user: str) -> Contact:
     def said(name: str) -> str | None:
         """None: left out. Empty: null was said."""
         return (getattr(form, name) or "") if name in form.model_fields_set else None
@@ -232,7 +241,7 @@ def _contact(form: PersonBody, user: str) -> Contact:
 
 
 def _is_older(body: Any) -> bool:
-    return isinstance(body, Mapping) and "to" not in body and not _RECIPIENT.isdisjoint(body)
+    return isinstance(body, dict) and "to" not in body and not _RECIPIENT.isdisjoint(body)
 
 
 def _channel(name: str) -> str:
@@ -240,14 +249,14 @@ def _channel(name: str) -> str:
 
 
 def _data(body: Any, faults: Faults, options: WebOptions) -> Mapping[str, Any]:
-    data = (body.get("data") if isinstance(body, Mapping) else None) or {}
-    if (size := len(dumps(data))) > options.max_data_bytes:
+    data = (body.get("data") if isinstance(body, dict) else None) or {}
+    if data and (size := len(dumps(data))) > options.max_data_bytes:
         faults.add("data", f"may have at most {options.max_data_bytes} bytes as JSON, not {size}")
-    return data if isinstance(data, Mapping) else {}
+    return data if isinstance(data, dict) else {}
 
 
 def _exclude(body: Any, tenant: str, faults: Faults, options: WebOptions) -> tuple[str, ...]:
-    names = body.get("exclude") if isinstance(body, Mapping) else None
+    names = body.get("exclude") if isinstance(body, dict) else None
     if names is None or names == []:
         return ()
     return rooms(names, "exclude", tenant, faults, max_rooms=options.max_rooms)

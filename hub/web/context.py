@@ -16,19 +16,24 @@ from aiohttp import web
 from hub.domain.access import ApiKey, Principal
 from hub.domain.drafts import Contact, Draft, IdempotencyKey
 from hub.domain.errors import Refusal
-from hub.domain.events import Cursor
+from hub.domain.events import Cursor, Registry
 from hub.domain.message import Message
 
 if TYPE_CHECKING:
+    from hub.realtime.places import Places
     from hub.services.admin import AdminService
+    from hub.services.delivered import Delivered
     from hub.services.inbox import Marked, Page
     from hub.services.ingest import Accepted
+    from hub.services.recovery import Recovery
     from hub.services.reports import ReportsService
     from hub.services.session import Session
     from hub.services.sessions import Sessions
+    from hub.services.whereabouts import Whereabouts
     from hub.web.plain import Plain
     from hub.web.sockets import Sockets
     from hub.web.sse import Sse
+    from hub.web.traffic import Traffic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +46,18 @@ class WebOptions:
     max_json_depth: int
     max_batch: int
     max_rooms: int
+    near_radius: float  # metres
+    max_message_bytes: int
+    events_most: int
+    events_window: float
     body_timeout: float
+    event_timeout: float
     cors_origins: tuple[str, ...]
     token_cookie: str
     token_in_query: bool
     trusted_proxies: tuple[str, ...]
+    metrics_open: bool
+    development_key: str  # of the platform; empty in production
 
 
 class Tokens(Protocol):
@@ -118,6 +130,10 @@ class Services(Protocol):
     @property
     def options(self) -> WebOptions: ...
     @property
+    def registry(self) -> Registry: ...
+    @property
+    def places(self) -> Places: ...
+    @property
     def tokens(self) -> Tokens: ...
     @property
     def ingest(self) -> Ingest: ...
@@ -132,7 +148,13 @@ class Services(Protocol):
     @property
     def sessions(self) -> Sessions: ...
     @property
+    def recovery(self) -> Recovery: ...
+    @property
+    def delivered(self) -> Delivered: ...
+    @property
     def presence(self) -> Presence: ...
+    @property
+    def whereabouts(self) -> Whereabouts: ...
     @property
     def admin(self) -> AdminService: ...
     @property
@@ -143,6 +165,11 @@ class Services(Protocol):
     def sse(self) -> Sse: ...
     @property
     def plain(self) -> Plain: ...
+    @property
+    def traffic(self) -> Traffic: ...
+
+    async def metrics(self) -> tuple[bytes, str]:
+        """This process in numbers, for Prometheus, and the media type they are in."""
 
     async def faults(self) -> Mapping[str, str]:
         """Why this process should get no traffic now, by the name of the part; empty when it is ready."""

@@ -7,7 +7,7 @@ first is judged, a second one is not tried. Nothing presented is ever logged or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +41,7 @@ class Presented:
     @property
     def bearer(self) -> str:
         """What stands behind `Bearer`, or "" (RFC 6750, section 2.1; the scheme's case does not matter)."""
-        scheme, _, token = self.authorization.partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else ""
+        return _bearer(self.authorization)
 
     def cookie(self, name: str) -> str:
         """The first cookie of that name, or "". Others may be as malformed as they like."""
@@ -168,12 +167,17 @@ def tenant_or_platform(request: web.Request, who: Admin, body: Any = None) -> st
 
 
 def _key_of(request: web.Request) -> str | None:
-    bearer = presented(request).bearer
+    bearer = _bearer(request.headers.get(hdrs.AUTHORIZATION, ""))
     return bearer if bearer.startswith(KEY_PREFIX) else request.headers.get("X-API-Key")
 
 
+def _bearer(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 def _tenant_in(body: Any) -> str | None:
-    value = body.get("tenantId") if isinstance(body, Mapping) else None
+    value = body.get("tenantId") if isinstance(body, dict) else None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if value is None or isinstance(value, str):

@@ -70,7 +70,7 @@ HOTELS = (
 
 
 async def demo(request: web.Request) -> web.Response:
-    """`GET /dev/demo`: who one can be, with a token for each."""
+    """`GET /dev/demo`: who one can be, with a token for each, and the key of a backend."""
     hub = request.app[HUB]
     tenants = [
         {
@@ -90,7 +90,7 @@ async def demo(request: web.Request) -> web.Response:
         }
         for hotel in HOTELS
     ]
-    return answer_json({"tenants": tenants})
+    return answer_json({"tenants": tenants, "apiKey": hub.options.development_key})
 
 
 async def demo_booking(request: web.Request) -> web.Response:

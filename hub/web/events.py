@@ -6,17 +6,20 @@ A refusal is a reply too. This file does not know sockets; it parses, calls one 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
-from hub.domain.errors import EventUnknown, Invalid, RateLimited, Refusal
+from hub.domain.errors import EventTimeout, EventUnknown, Invalid, RateLimited, Refusal
+from hub.domain.events import Cursor
 from hub.domain.limits import Allowance
 from hub.services.session import Session
 from hub.services.wire import iso_seconds
 from hub.web.parameters import require_id, require_ids
+from hub.web.places import require_location
 
 if TYPE_CHECKING:
     from hub.web.context import Services
@@ -32,8 +35,11 @@ class Pace(NamedTuple):
 
 
 class Reply(NamedTuple):
+    """`quiet`: nothing is said but the acknowledgement, when one was asked for."""
+
     event: str
     args: tuple[Any, ...]
+    quiet: bool = False
 
 
 Handler = Callable[["Services", Session, Any], Awaitable[Reply]]
@@ -55,11 +61,15 @@ async def ping(services: Services, session: Session, data: Any) -> Reply:
 
 
 async def join_room(services: Services, session: Session, data: Any) -> Reply:
-    return Reply("joinedRoom", ({"room": services.sessions.join(session, _field(data, "room"))},))
+    room = services.sessions.join(session, _field(data, "room"))
+    await services.recovery.save(session)
+    return Reply("joinedRoom", ({"room": room},))
 
 
 async def leave_room(services: Services, session: Session, data: Any) -> Reply:
-    return Reply("leftRoom", ({"room": services.sessions.leave(session, _field(data, "room"))},))
+    room = services.sessions.leave(session, _field(data, "room"))
+    await services.recovery.save(session)
+    return Reply("leftRoom", ({"room": room},))
 
 
 async def presence(services: Services, session: Session, data: Any) -> Reply:
@@ -93,6 +103,16 @@ async def refresh(services: Services, session: Session, data: Any) -> Reply:
     return Reply("auth:refreshed", (await services.sessions.refresh(session, token),))
 
 
+async def update_location(services: Services, session: Session, data: Any) -> Reply:
+    place = require_location(data, max_radius=services.options.near_radius)
+    return Reply("locationUpdated", (await services.whereabouts.tell(session.who, place.lat, place.lon),))
+
+
+async def ack(services: Services, session: Session, data: Any) -> Reply:
+    services.delivered.acknowledge(session.who, Cursor.parse(_field(data, "cursor")))
+    return Reply("ack", (), quiet=True)
+
+
 EVENTS: dict[str, Handler] = {
     "ping": ping,
     "joinRoom": join_room,
@@ -102,6 +122,8 @@ EVENTS: dict[str, Handler] = {
     "markAllRead": mark_all_read,
     "markSeen": mark_seen,
     "refresh": refresh,
+    "updateLocation": update_location,
+    "ack": ack,
 }
 
 
@@ -132,13 +154,18 @@ class Conversation:
 async def answer(services: Services, session: Session, event: str, data: Any) -> Reply:
     """Carry out one event of a client. Never raises: what goes wrong is an `error` event."""
     handler = EVENTS.get(event)
+    limit = asyncio.timeout(services.options.event_timeout)
     try:
         if handler is None:
             raise EventUnknown(f"no such event: {event[:64]!r}")
-        return await handler(services, session, data)
+        async with limit:
+            return await handler(services, session, data)
     except Refusal as refusal:
         return refused(refusal)
     except Exception:
+        if limit.expired():  # what comes next must not wait for it
+            log.warning("an event handler took too long", action="event.timeout", event_name=event)
+            return refused(EventTimeout("the event took too long and may not have been carried out"))
         log.exception("an event handler failed", action="event.fail", event_name=event)
         return Reply("error", ({"code": "internal", "message": "Something went wrong here"},))
 
@@ -146,6 +173,6 @@ async def answer(services: Services, session: Session, event: str, data: Any) ->
 def refused(refusal: Refusal) -> Reply:
     """The `error` event of a refusal; `retryAfter` in seconds."""
     payload: dict[str, Any] = {"code": refusal.code, "message": refusal.detail}
-    if isinstance(refusal, RateLimited) or refusal.retry_after is not None:
+    if refusal.retryable or refusal.retry_after is not None:
         payload["retryAfter"] = round(refusal.retry_after or 1.0, 3)
     return Reply("error", (payload,))

@@ -7,7 +7,6 @@ ignored. All faults of a body are reported at once. Nothing here knows what the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     StringConstraints,
     ValidationError,
     WithJsonSchema,
@@ -25,13 +25,14 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from hub.domain.access import Room
+from hub.domain.access import TENANT_PATTERN, Room
 from hub.domain.errors import RoomInvalid, ValidationFailed
 from hub.domain.events import is_protocol_name
 
+_SPACE = re.compile(r"\s")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_EMAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x20\x7f]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_EMAIL = re.compile(r'[^\s@<>,;:"()\[\]\\\x00-\x20\x7f]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?')
 _PHONE = re.compile(r"\+?[0-9]{5,15}")
 _PHONE_SPACE = re.compile(r"[\s().-]")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,4}")
@@ -52,6 +53,9 @@ _WORDS = {
     "list_type": "must be a list",
     "too_short": "must have at least {min_length} entries",
     "too_long": "may have at most {max_length} entries",
+    "float_type": "must be a number",
+    "greater_than_equal": "must be at least {ge:.10g}",
+    "less_than_equal": "must be at most {le:.10g}",
     "bool_type": "must be true or false",
     "literal_error": "must be {expected}",
     "none_required": "is not supported: leave it out",
@@ -86,7 +90,7 @@ class Faults:
 
 def read(form: type[Model], value: Any, faults: Faults, *, prefix: str = "") -> Model | None:
     """`value` as a form, or None with its faults added under `prefix`."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         faults.add(prefix or "body", "must be an object")
         return None
     try:
@@ -158,7 +162,7 @@ def _moment(value: Any) -> datetime:
 
 def _link(value: str) -> str:
     scheme = _SCHEME.match(value)
-    if any(character.isspace() for character in value) or _CONTROL.search(value):
+    if _SPACE.search(value) or _CONTROL.search(value):
         raise refuse("may not hold spaces or control characters")
     if scheme and scheme[1].lower() in _DANGEROUS:
         raise refuse(f"may not be a {scheme[1].lower()}: link")
@@ -208,22 +212,88 @@ def _is_discord(value: str) -> bool:
     return plain and known and url.scheme == "https" and url.path.startswith("/api/webhooks/")
 
 
-UserId = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_user)]
-Role = Annotated[str, AfterValidator(_role)]
-TenantId = Annotated[str, BeforeValidator(_number_as_text), StringConstraints(max_length=64)]
-TypeName = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_type)]
-Line = Annotated[str, StringConstraints(max_length=256), AfterValidator(_one_line)]
-Lines = Annotated[str, StringConstraints(max_length=8192), AfterValidator(_lines)]
-Actor = Annotated[str, StringConstraints(min_length=1, max_length=160), AfterValidator(_one_line)]
-Link = Annotated[str, StringConstraints(min_length=1, max_length=2048), AfterValidator(_link)]
+# What is said about the fields to readers of the description; the functions above are what decides.
+NAMED = r"^[^\s/,\u0000-\u001f\u007f\u0085]{1,128}$"
+_NUMBER = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+
+
+def shown(pattern: str | None = None, *examples: str, **more: Any) -> Any:
+    """The pattern (ECMA-262) and examples of a text, for JSON Schema."""
+    extra = more | ({"pattern": pattern} if pattern else {}) | ({"examples": [*examples]} if examples else {})
+    return Field(json_schema_extra=extra)
+
+
+def _or_number(pattern: str, *examples: str) -> WithJsonSchema:
+    """Text, or an integer that is read as text."""
+    text = {"type": "string", "pattern": pattern, "examples": [*examples]}
+    return WithJsonSchema({"anyOf": [text, _NUMBER]})
+
+
+UserId = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_user), _or_number(NAMED, "42")]
+Role = Annotated[str, AfterValidator(_role), shown(NAMED, "ADMIN")]
+TenantId = Annotated[
+    str,
+    BeforeValidator(_number_as_text),
+    StringConstraints(max_length=64),
+    _or_number(f"^{TENANT_PATTERN.pattern}$", "acme"),
+]
+TypeName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=128),
+    AfterValidator(_type),
+    shown("^[A-Za-z0-9_.:-]+$", "booking.created"),
+]
+Line = Annotated[
+    str, StringConstraints(max_length=256), AfterValidator(_one_line), shown(r"^[^\u0000-\u001f\u007f]*$")
+]
+Lines = Annotated[
+    str,
+    StringConstraints(max_length=8192),
+    AfterValidator(_lines),
+    shown(r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"),
+]
+Actor = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=160),
+    AfterValidator(_one_line),
+    shown(r"^[^\u0000-\u001f\u007f]+$", "user:7"),
+]
+Link = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2048),
+    AfterValidator(_link),
+    shown(r"^[^\s\u0000-\u001f\u007f\u0085]+$", "/bookings/17"),
+]
 Moment = Annotated[
     datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
-Email = Annotated[str, StringConstraints(max_length=320), AfterValidator(_email)]
-Phone = Annotated[str, StringConstraints(max_length=32), AfterValidator(_phone)]
-Locale = Annotated[str, StringConstraints(max_length=35), AfterValidator(_locale)]
-Timezone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_timezone)]
-DiscordWebhook = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_discord)]
+Email = Annotated[
+    str,
+    StringConstraints(max_length=320),
+    AfterValidator(_email),
+    shown(f"^{_EMAIL.pattern}$", "ana@example.com"),
+]
+Phone = Annotated[
+    str,
+    StringConstraints(max_length=32),
+    AfterValidator(_phone),
+    shown(r"^([\s().-]*\+)?([\s().-]*[0-9]){5,15}[\s().-]*$", "+84 90 123 4567"),
+]
+Locale = Annotated[
+    str, StringConstraints(max_length=35), AfterValidator(_locale), shown(f"^{_LOCALE.pattern}$", "vi-VN")
+]
+Timezone = Annotated[
+    str,
+    StringConstraints(max_length=64),
+    AfterValidator(_timezone),
+    shown(None, "Asia/Ho_Chi_Minh", description="a time zone of the IANA database"),
+]
+DiscordWebhook = Annotated[
+    str,
+    StringConstraints(max_length=2048),
+    AfterValidator(_discord),
+    shown(rf"^https://{_DISCORD.pattern}(:443)?/api/webhooks/[^\u0000-\u001f\u007f]*$"),
+]
 
 
 class Addressee(Form):

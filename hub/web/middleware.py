@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import hdrs, web
-from ulid import ULID
+from multidict import CIMultiDict, istr
 
 from hub.domain.errors import Refusal
+from hub.services.ids import new_id
 from hub.web import problems
-from hub.web.context import REQUEST_ID
+from hub.web.context import HUB, REQUEST_ID
 from hub.web.origins import ORIGINS, preflight
 
 log = structlog.get_logger("hub.web")
@@ -27,35 +28,45 @@ CLIENT_GONE = 499  # what proxies write down for a client that left before its a
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds, for ever
 _BEGUN = web.RequestKey("begun", web.StreamResponse)
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",  # an address may hold a ticket
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    hdrs.CACHE_CONTROL: "no-store",
-}
+_ID = istr("X-Request-Id")
+_HEADERS = CIMultiDict(
+    {
+        istr("X-Content-Type-Options"): "nosniff",
+        istr("X-Frame-Options"): "DENY",
+        istr("Referrer-Policy"): "no-referrer",  # an address may hold a ticket
+        istr("Content-Security-Policy"): "default-src 'none'; frame-ancestors 'none'",
+        hdrs.CACHE_CONTROL: "no-store",
+        hdrs.VARY: "Origin",
+    }
+)
 
 
 @web.middleware
 async def front(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost step of every request."""
     started = time.monotonic()
-    given = request.headers.get("X-Request-Id", "")
-    request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else str(ULID())
+    request[REQUEST_ID] = id = request_id(request.headers.get(_ID))
     status = CLIENT_GONE
-    with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]):
-        try:
-            response = preflight(request) or await _carry_out(request, handler)
-            status = response.status
-            return response
-        except web.HTTPException as redirect:
-            status = redirect.status
-            raise
-        finally:
-            route = route_of(request)
-            write = log.debug if route in _QUIET else log.info
-            milliseconds = round((time.monotonic() - started) * 1000, 1)
-            write("http.answered", method=request.method, route=route, status=status, ms=milliseconds)
+    structlog.contextvars.bind_contextvars(request_id=id)  # for this request only: it has a task of its own
+    try:
+        response = preflight(request) or await _carry_out(request, handler)
+        status = response.status
+        return response
+    except web.HTTPException as redirect:
+        status = redirect.status
+        raise
+    finally:
+        route = route_of(request)
+        write = log.debug if route in _QUIET else log.info
+        took = time.monotonic() - started
+        request.app[HUB].traffic.answered(request.method, route, status, took)
+        milliseconds = round(took * 1000, 1)
+        write("http.answered", method=request.method, route=route, status=status, ms=milliseconds)
+
+
+def request_id(given: str | None) -> str:
+    """The id that a client gave its request, or a new one."""
+    return given if given and _REQUEST_ID.fullmatch(given) else new_id()
 
 
 async def _carry_out(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -109,9 +120,9 @@ async def dress(request: web.Request, response: web.StreamResponse) -> None:
     """Puts the common headers on an answer that is about to leave; its own come first."""
     request[_BEGUN] = response
     headers = response.headers
-    headers["X-Request-Id"] = request[REQUEST_ID]
-    for name, value in _HEADERS.items():
-        headers.setdefault(name, value)
-    headers.update(request.app[ORIGINS].headers(request))
-    vary = headers.get(hdrs.VARY)
-    headers[hdrs.VARY] = f"{vary}, Origin" if vary else "Origin"
+    headers[_ID] = request[REQUEST_ID]
+    if vary := headers.get(hdrs.VARY):
+        headers[hdrs.VARY] = f"{vary}, Origin"
+    headers.merge(_HEADERS)  # those that are not there yet
+    if hdrs.ORIGIN in request.headers:
+        headers.update(request.app[ORIGINS].headers(request))

@@ -11,10 +11,10 @@ from aiohttp import web
 from hub.domain.access import ApiKey
 from hub.domain.drafts import Draft, IdempotencyKey
 from hub.domain.errors import Refusal
-from hub.services.wire import loads
+from hub.services.wire import dumps
 from hub.web import bodies, idempotency
 from hub.web.answers import answer_bytes, answer_json
-from hub.web.context import HUB
+from hub.web.context import HUB, WebOptions
 from hub.web.credentials import tenant_for
 from hub.web.fields import Faults
 from hub.web.parameters import notification_id
@@ -50,12 +50,13 @@ async def send_batch(request: web.Request, key: ApiKey) -> web.Response:
     hub = request.app[HUB]
     idempotency.refuse_key(request, "a batch has none: give each notification its idempotencyKey")
     body = await read_json(request)
-    results: list[dict[str, Any] | Refusal] = []
+    results: list[bytes | Refusal] = []
     good: dict[int, tuple[Draft, IdempotencyKey | None]] = {}
+    tenant = _Tenant(request, key, body)
     for place, item in enumerate(bodies.entries(body, "notifications", hub.options)):
         try:
-            good[place] = _entry(request, key, body, item)
-            results.append({})
+            good[place] = _entry(tenant, item, hub.options)
+            results.append(b"")
         except Refusal as refusal:
             results.append(refusal)
     for place, answer in zip(good, await hub.ingest.accept_many(list(good.values())), strict=True):
@@ -63,8 +64,8 @@ async def send_batch(request: web.Request, key: ApiKey) -> web.Response:
     refused = [result for result in results if isinstance(result, Refusal)]
     if len(refused) == len(results) and all(refusal.retryable for refusal in refused):
         raise refused[0]  # nothing was stored: the whole request can simply be sent again
-    shown = [problem(result) if isinstance(result, Refusal) else result for result in results]
-    return answer_json({"results": shown}, status=207 if refused else 200)
+    shown = [dumps(problem(result)) if isinstance(result, Refusal) else result for result in results]
+    return answer_bytes(b'{"results":[%b]}' % b",".join(shown), status=207 if refused else 200)
 
 
 async def cancel_pending(request: web.Request, key: ApiKey) -> web.Response:
@@ -74,7 +75,24 @@ async def cancel_pending(request: web.Request, key: ApiKey) -> web.Response:
     return answer_json({"id": id, "cancelled": cancelled})
 
 
-def _entry(request: web.Request, key: ApiKey, body: Any, item: Any) -> tuple[Draft, IdempotencyKey | None]:
+class _Tenant:
+    """Whose the notifications of a batch are: what the batch says, unless one of them says it itself."""
+
+    def __init__(self, request: web.Request, key: ApiKey, body: Any) -> None:
+        self._request, self._key = request, key
+        self._body = body if isinstance(body, Mapping) else None
+        self._common: str | None = None  # judged when the first one needs it
+
+    def of(self, entry: Mapping[str, Any]) -> str:
+        """Raises `ValidationFailed` or `TenantForbidden`."""
+        if "tenantId" in entry:
+            return tenant_for(self._request, self._key, entry)
+        if self._common is None:
+            self._common = tenant_for(self._request, self._key, self._body)
+        return self._common
+
+
+def _entry(tenant: _Tenant, item: Any, options: WebOptions) -> tuple[Draft, IdempotencyKey | None]:
     """One notification of a batch. Raises `ValidationFailed` or `TenantForbidden`."""
     entry = dict(bodies.require_object(item))
     name = entry.pop("idempotencyKey", None)
@@ -82,9 +100,7 @@ def _entry(request: web.Request, key: ApiKey, body: Any, item: Any) -> tuple[Dra
         faults = Faults()
         faults.add("idempotencyKey", "must be 1 to 255 printable ASCII characters")
         faults.require_none()
-    named = entry if "tenantId" in entry or not isinstance(body, Mapping) else body
-    tenant = tenant_for(request, key, named)
-    draft = bodies.notification(entry, tenant=tenant, options=request.app[HUB].options)
+    draft = bodies.notification(entry, tenant=tenant.of(entry), options=options)
     once = None if name is None else IdempotencyKey(name, idempotency.fingerprint(_NOTIFICATION, entry))
     return draft, once
 
@@ -95,5 +111,6 @@ async def _accept(request: web.Request, draft: Draft, once: IdempotencyKey | Non
     return answer_bytes(accepted.body, status=202, headers=headers)
 
 
-def _result(body: bytes, replayed: bool) -> dict[str, Any]:
-    return {"status": 202, **loads(body), **({"idempotencyReplayed": True} if replayed else {})}
+def _result(body: bytes, replayed: bool) -> bytes:
+    """The answer to one of a batch: the object in `body` with its status."""
+    return b'{"status":202,%b%b}' % (body[1:-1], b',"idempotencyReplayed":true' if replayed else b"")

@@ -9,6 +9,7 @@ from html import escape
 
 from aiohttp import hdrs, web
 
+from hub.domain.errors import Invalid
 from hub.domain.message import Message
 from hub.services.wire import iso
 from hub.web.answers import answer_json
@@ -26,8 +27,10 @@ _STYLE = (
 async def outbox(request: web.Request) -> web.Response:
     """Newest first, at most `limit`. HTML for a browser, unless it asks for `?format=json`."""
     limit = whole_number(request, "limit", least=1, most=500, default=100)
+    if (format := request.query.get("format") or None) not in (None, "json"):
+        raise Invalid("'format' is json")
     messages = await request.app[HUB].outbox.recent(limit=limit)
-    if "text/html" not in request.headers.get(hdrs.ACCEPT, "") or request.query.get("format") == "json":
+    if "text/html" not in request.headers.get(hdrs.ACCEPT, "") or format == "json":
         return answer_json([_shape(message) for message in messages])
     shown = "".join(map(_article, messages)) or "<p>Nothing yet.</p>"
     text = (

@@ -21,6 +21,11 @@ _PAGE_CSP = (
     "img-src 'self' data: https:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+# The documentation shows icons that stand in its style, and calls nobody but this hub.
+_DOCS_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _MISSING = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>Realtime hub</title>"
     "<h1>The hub is running, its web pages are not built</h1>"
@@ -31,12 +36,19 @@ _MISSING = (
 
 async def index(request: web.Request) -> web.StreamResponse:
     """The demo page; when it was not built, a page that says so."""
-    page = STATIC / "index.html"
+    return _page("index.html", _PAGE_CSP)
+
+
+async def docs(request: web.Request) -> web.StreamResponse:
+    """The page that shows `/openapi.json` and tries it; when it was not built, a page that says so."""
+    return _page("docs.html", _DOCS_CSP)
+
+
+def _page(name: str, csp: str) -> web.StreamResponse:
+    page = STATIC / name
     if not page.is_file():
         return web.Response(status=404, text=_MISSING, content_type="text/html")
-    return web.FileResponse(
-        page, headers={"Content-Security-Policy": _PAGE_CSP, hdrs.CACHE_CONTROL: "no-cache"}
-    )
+    return web.FileResponse(page, headers={"Content-Security-Policy": csp, hdrs.CACHE_CONTROL: "no-cache"})
 
 
 async def static(request: web.Request) -> web.StreamResponse:

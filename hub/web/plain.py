@@ -15,6 +15,7 @@ from aiohttp import web
 
 from hub.domain.errors import EventUnknown, Invalid, JsonInvalid, OriginForbidden, Refusal
 from hub.realtime.frames import Profile
+from hub.realtime.places import Place
 from hub.realtime.plain import PlainSocket, PlainSockets
 from hub.realtime.strict import MAX_DEPTH, too_deep
 from hub.realtime.takeover import Taken
@@ -23,6 +24,7 @@ from hub.services.wire import dumps, loads
 from hub.web.background import Background
 from hub.web.context import HUB, Services
 from hub.web.credentials import presented, principal_of
+from hub.web.entrance import enter
 from hub.web.events import Conversation, Pace, Reply, refused
 from hub.web.origins import ORIGINS
 from hub.web.sse import asked_cursor, words
@@ -40,7 +42,7 @@ class Plain:
         self._monotonic = monotonic
         self._background = Background()
 
-    async def accept(self, request: web.Request) -> web.StreamResponse:
+    async def accept(self, request: web.Request, place: Place) -> web.StreamResponse:
         """Raises a `Refusal` before the handshake is answered."""
         if not request.app[ORIGINS].allows(request):
             raise OriginForbidden("this page's origin is not listed in CORS_ORIGIN")
@@ -58,12 +60,14 @@ class Plain:
 
         async def on_close() -> None:
             sessions.close(id)
+            place.leave()
 
         id = secrets.token_urlsafe(15)
         try:
             link = self._sockets.open(request, on_text=on_text, on_close=on_close)
         except HandshakeError as error:
             raise Invalid(f"this path is a WebSocket: {error}") from None
+        place.settle()
         conn = link.connection(id, Profile("plain"), types=types)
 
         async def open_session() -> None:
@@ -82,6 +86,11 @@ class Plain:
         self._background.spawn(open_session())
         return Taken()
 
+    @property
+    def open(self) -> int:
+        """How many there are."""
+        return len(self._sockets)
+
     async def _hear(self, link: PlainSocket, conversation: Conversation, text: str) -> None:
         ack = None
         try:
@@ -89,7 +98,7 @@ class Plain:
             reply = await conversation.hear(event, data)
         except Refusal as refusal:
             reply = refused(refusal)
-        if reply is not None:
+        if reply is not None and (ack is not None or not reply.quiet):
             self._send(link, reply, ack)
 
     @staticmethod
@@ -103,7 +112,13 @@ class Plain:
 
 
 async def accept(request: web.Request) -> web.StreamResponse:
-    return await request.app[HUB].plain.accept(request)
+    hub = request.app[HUB]
+    try:
+        with enter(request) as place:
+            return await hub.plain.accept(request, place)
+    except Refusal as refusal:
+        hub.traffic.turned_away("plain", refusal)
+        raise
 
 
 def _read(text: str) -> tuple[str, Any, Any]:

@@ -35,8 +35,7 @@ TRUSTED: web.AppKey[tuple[Network, ...]] = web.AppKey("trusted_proxies")
 
 def peer_of(request: web.Request) -> Peer:
     """The client's address and the scheme it used."""
-    name = request.transport.get_extra_info("peername") if request.transport else None
-    address = str(name[0]) if isinstance(name, tuple) and name else ""
+    address = _direct(request)
     trusted = request.app[TRUSTED]
     if not trusted or not _is_in(address, trusted):
         return Peer(address, request.scheme)
@@ -51,6 +50,17 @@ def peer_of(request: web.Request) -> Peer:
     schemes = ",".join(request.headers.getall("X-Forwarded-Proto", ())).split(",")
     scheme = schemes[-1].strip().lower()
     return Peer(address, scheme if scheme in ("http", "https") else request.scheme)
+
+
+def hides_clients(request: web.Request) -> bool:
+    """Whether the connection comes from a proxy whose word about its clients is not believed."""
+    trusted = request.app[TRUSTED]
+    return "X-Forwarded-For" in request.headers and not _is_in(_direct(request), trusted)
+
+
+def _direct(request: web.Request) -> str:
+    name = request.transport.get_extra_info("peername") if request.transport else None
+    return str(name[0]) if isinstance(name, tuple) and name else ""
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -9,7 +9,24 @@ from __future__ import annotations
 from aiohttp import web
 
 from hub.web import admin as admins
-from hub.web import demo, inbox, notifications, outbox, pages, people, plain, presence, reports, sse, tickets
+from hub.web import (
+    broadcast,
+    demo,
+    descriptions,
+    error_pages,
+    inbox,
+    location,
+    metrics,
+    notifications,
+    outbox,
+    pages,
+    people,
+    plain,
+    presence,
+    reports,
+    sse,
+    tickets,
+)
 from hub.web.context import Services
 from hub.web.routing import Route, admin, assemble, backend, platform, public, stream, user
 
@@ -17,6 +34,9 @@ ROUTES: tuple[Route, ...] = (
     # Streams.
     stream("/notifications/sse", sse.events, "The caller's events as they happen", access="user"),
     stream("/notifications/sse/test", sse.test, "A stream to try things out with", access="public"),
+    stream("/sse/notifications", sse.notification_messages, "Notifications, unnamed", access="user"),
+    stream("/sse/bookings", sse.booking_messages, "What happens to bookings, unnamed", access="user"),
+    stream("/api/notifications/stream", sse.notification_envelopes, "Notifications, wrapped", access="user"),
     stream("/ws/notifications", plain.accept, "The same on a plain WebSocket", access="user"),
     # The caller's own notification centre.
     user("GET", "/notifications", inbox.page, "The caller's notifications, newest first"),
@@ -32,11 +52,14 @@ ROUTES: tuple[Route, ...] = (
     user("PATCH", "/notifications/{id}/unarchive", inbox.unarchive, "Take one back from the archive"),
     user("GET", "/notifications/{id}/timeline", inbox.timeline, "Every step of the caller's deliveries"),
     user("POST", "/auth/ticket", tickets.issue, "A single-use ticket for clients that cannot send headers"),
+    user("PUT", "/me/location", location.put, "Where the caller is now"),
+    user("DELETE", "/me/location", location.forget, "Forget where the caller is"),
     # What backends send.
     backend("POST", "/notifications", notifications.send, "Notify rooms or a user"),
     backend("POST", "/notifications/batch", notifications.send_batch, "Many notifications in one request"),
     backend("DELETE", "/notifications/{id}/pending", notifications.cancel_pending, "Cancel what is unsent"),
     backend("POST", "/events", notifications.send_event, "Send a realtime event that enters no inbox"),
+    backend("POST", "/api/sse/broadcast", broadcast.send, "Notify a whole tenant, in an older shape"),
     backend("PUT", "/users/batch", people.put_many, "Create or change many people"),
     backend("PUT", "/users/{id}", people.put, "Create or change a person's contact"),
     backend("GET", "/users/{id}", people.get, "A person's contact"),
@@ -59,7 +82,12 @@ ROUTES: tuple[Route, ...] = (
     # Pages and probes.
     public("GET", "/livez", pages.livez, "The process answers"),
     public("GET", "/readyz", pages.readyz, "The process should get traffic"),
+    public("GET", "/metrics", metrics.metrics, "This process in numbers, for Prometheus"),
     public("GET", "/", pages.index, "The demo page"),
+    public("GET", "/docs", pages.docs, "The API, to read and to try"),
+    public("GET", "/openapi.json", descriptions.rest, "This API, described"),
+    public("GET", "/asyncapi.json", descriptions.events, "The live events, described"),
+    public("GET", "/errors/{code}", error_pages.error, "What an error code means, and what to do"),
     public("GET", "/static/{path:[A-Za-z0-9._/-]{1,200}}", pages.static, "Files of the pages"),
     public("GET", "/dev/outbox", outbox.outbox, "What would have been sent", development=True),
     user("POST", "/dev/notifications/test", admins.test, "A notification to the caller", development=True),

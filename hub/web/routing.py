@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 from hub.domain.access import Admin, ApiKey, Principal
 from hub.web import credentials, middleware, server_log
 from hub.web.context import HUB, Services
+from hub.web.entrance import WARNED
 from hub.web.origins import ORIGINS, Origins
 from hub.web.proxies import TRUSTED, networks
 
@@ -38,6 +39,10 @@ class Route:
     summary: str
     head: bool = True
     development: bool = False
+
+
+# What an application serves, for whoever describes it.
+TABLE: web.AppKey[tuple[Route, ...]] = web.AppKey("table")
 
 
 def public(method: str, path: str, handler: Handler, summary: str, *, development: bool = False) -> Route:
@@ -112,11 +117,14 @@ def assemble(hub: Services, routes: Iterable[Route]) -> web.Application:
     app[HUB] = hub
     app[ORIGINS] = Origins(options.cors_origins, development=options.development)
     app[TRUSTED] = networks(options.trusted_proxies)
+    app[WARNED] = []
     app.on_response_prepare.append(middleware.dress)
     server_log.quieten(logging.getLogger("aiohttp.server"))
-    for route in routes:
-        if route.development and not options.development:
-            continue
+    served = [route for route in routes if options.development or not route.development]
+    app[TABLE] = tuple(served)
+    # Side by side, or aiohttp would look for a path's second method behind all the paths between.
+    first = {route.path: place for place, route in reversed([*enumerate(served)])}
+    for route in sorted(served, key=lambda route: first[route.path]):
         if route.method == hdrs.METH_GET:
             app.router.add_get(route.path, route.handler, allow_head=route.head)
         else:

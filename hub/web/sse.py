@@ -1,4 +1,4 @@
-"""The door for Server-Sent Events: `/notifications/sse`, and a stream to try things out with.
+"""The door for Server-Sent Events: `/notifications/sse`, older programs' paths, and a stream to try out.
 
 Credentials, rooms and filters are judged before the stream begins, so a refusal is an ordinary answer;
 after that the same session, cursor and replay as everywhere. What a stream looks like in bytes is not
@@ -17,17 +17,22 @@ from typing import Any
 from aiohttp import web
 
 from hub.domain.access import Principal, Room
-from hub.domain.errors import Invalid, RateLimited, Refusal
+from hub.domain.errors import Invalid, RateLimited, Refusal, Unauthorized
 from hub.domain.events import MAX_CURSOR
 from hub.realtime.connection import Connection
-from hub.realtime.frames import Profile
+from hub.realtime.places import Place
 from hub.realtime.stream import StreamLink, Streams
 from hub.realtime.takeover import Taken
+from hub.services import dialects
 from hub.services.wire import dumps, iso_seconds
+from hub.web import stream_paths
 from hub.web.background import Background
 from hub.web.context import HUB, REQUEST_ID, Services
 from hub.web.credentials import principal
+from hub.web.entrance import enter
 from hub.web.origins import ORIGINS
+from hub.web.stream_paths import StreamPath, brief
+from hub.web.stream_paths import profile as profile_of
 
 HEADERS = {
     "Content-Type": "text/event-stream",
@@ -58,29 +63,31 @@ class Sse:
         self._background = Background()
         self._tests = 0
 
-    async def events(self, request: web.Request) -> web.StreamResponse:
-        """`GET /notifications/sse`. Raises a `Refusal` before anything is written."""
+    async def events(self, request: web.Request, place: Place, path: StreamPath) -> web.StreamResponse:
+        """A stream of the caller's events. Raises a `Refusal` before anything is written."""
         who = await principal(request)
         sessions = self._services.sessions
         await sessions.admit(who)
         extra = sessions.topics(who, words(request, "rooms"))
         types = tuple(words(request, "types")) or None
-        cursor = asked_cursor(request)
+        cursor, profile = asked_cursor(request), profile_of(request, path)
         id = secrets.token_urlsafe(15)
-        link = self._begin(request, id)
-        conn = link.connection(id, Profile("sse"), types=types)
+        link = self._begin(request, id, place)
+        if profile.dialect == dialects.MESSAGE:
+            link.alive = f"data: {dialects.PING.decode()}\n\n"
+        conn = link.connection(id, profile, types=types)
         self._background.spawn(self._open(conn, link, who, cursor, extra))
         return Taken(200)
 
-    async def test(self, request: web.Request) -> web.StreamResponse:
+    async def test(self, request: web.Request, place: Place) -> web.StreamResponse:
         """`GET /notifications/sse/test`: `connected`, then a tick each second for a minute; no token."""
         if self._tests >= TEST_STREAMS:
             raise RateLimited("too many test streams", retry_after=TEST_SECONDS)
-        link = self._begin(request, "")
+        link = self._begin(request, "", place)
         self._background.spawn(self._tick(link))
         return Taken(200)
 
-    def _begin(self, request: web.Request, conn_id: str) -> StreamLink:
+    def _begin(self, request: web.Request, conn_id: str, place: Place) -> StreamLink:
         headers = {
             **HEADERS,
             **request.app[ORIGINS].headers(request),
@@ -89,9 +96,13 @@ class Sse:
         compress = request.query.get("compress") == "1" and "gzip" in request.headers.get(
             "Accept-Encoding", ""
         )
-        link = self._streams.open(
-            request, headers, on_close=lambda: self._services.sessions.close(conn_id), compress=compress
-        )
+
+        def closed() -> None:
+            self._services.sessions.close(conn_id)
+            place.leave()
+
+        link = self._streams.open(request, headers, on_close=closed, compress=compress)
+        place.settle()
         link.send(f"retry: {self._options.retry_ms}\n\n")
         return link
 
@@ -122,9 +133,14 @@ class Sse:
         finally:
             self._tests -= 1
 
+    @property
+    def open(self) -> int:
+        """How many streams there are."""
+        return len(self._streams)
+
     # -- for all of them -----------------------------------------------------------------------------
     def keep_alive(self) -> None:
-        """A comment to every stream, so that proxies and peers see life."""
+        """A comment (or what its dialect has for it) to every stream, so that proxies and peers see life."""
         self._streams.comment(f"keep-alive {iso_seconds(time.time())}")
 
     def spread(self, most_ms: int) -> None:
@@ -138,11 +154,36 @@ class Sse:
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    return await request.app[HUB].sse.events(request)
+    return await _stream(request, stream_paths.EVENTS)
+
+
+async def notification_messages(request: web.Request) -> web.StreamResponse:
+    return await _stream(request, stream_paths.NOTIFICATION_MESSAGES)
+
+
+async def booking_messages(request: web.Request) -> web.StreamResponse:
+    return await _stream(request, stream_paths.BOOKING_MESSAGES)
+
+
+async def notification_envelopes(request: web.Request) -> web.StreamResponse:
+    return await _stream(request, stream_paths.NOTIFICATION_ENVELOPES)
+
+
+async def _stream(request: web.Request, path: StreamPath) -> web.StreamResponse:
+    hub = request.app[HUB]
+    try:
+        with enter(request) as place:
+            return await hub.sse.events(request, place, path)
+    except Refusal as refusal:
+        hub.traffic.turned_away("sse", refusal)
+        if path.brief and isinstance(refusal, Unauthorized):
+            return brief(refusal)
+        raise
 
 
 async def test(request: web.Request) -> web.StreamResponse:
-    return await request.app[HUB].sse.test(request)
+    with enter(request) as place:
+        return await request.app[HUB].sse.test(request, place)
 
 
 def message(event: str, data: Any) -> str:

@@ -6,35 +6,28 @@ the placeholder for a token is replaced.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
-from aiohttp import web
-from playwright.async_api import ConsoleMessage, Error, Page, Response, expect
+from playwright.async_api import expect
 
-from hub.cluster.embedded import free_port
-from hub.settings import DEVELOPMENT_KEY
-from tests.browser import chromium
 from tests.browser.bundles import SEEDS, bundle, snippet
-from tests.browser.conftest import PAGES
-from tests.hubs import LOOPBACK, HubCluster, token_for
+from tests.browser.old_pages import opened, post
+from tests.hubs import HubCluster, token_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PLACEHOLDER = "your-jwt-token"
 UNCHANGED = {
+    "000_use-sse.ts": "b0da674d4183fbb74c30d67f007b5025382fd1916097a6852060eab44f4e55eb",
+    "001_useNotifications.ts": "37884fcea3eeaaa055f45ae96474097f2835a4f3ed383c8f9b98da6cbdbe7d5c",
     "002_eventsource.js": "cab348295365f55f6037ee39f5117568a9ea58043074beddb0b1e61d143d8c89",
     "002_socketio.js": "11ee19366175d353d0a63bf1fa1fe4771c858ec3adf5afe90e9e4a117cbd2fdf",
     "003_NotificationBell.css": "4f81f54b7a424a1a65d81c5e2e11e54751afa2f592e4a9f1d474e4febc64da81",
     "003_NotificationBell.tsx": "b4d3acf5ba7b4c6d77aafd4149b347166bae1b387e17eef11ef3b6433acf1ad6",
     "003_notification.service.ts": "f6271aa1118f06efd3c6f01d9b917a873051cfb864991dfcaa0e20e6e2f2024e",
     "003_useNotifications.ts": "37cccb7fceda42afa946a36f6b57fa345e83ff98b4988b5bed3f70732a3ef301",
+    "004_NotificationCenter.tsx": "dafe664ffe4e4c7970fa7daa05384ae3f736d57dcafbda1b4aa6415221dfa287",
 }
 REACT_PAGE = """
 import { createRoot } from "react-dom/client";
@@ -55,85 +48,6 @@ function Live() {
 
 createRoot(document.getElementById("root")).render(<><Live /><NotificationBell /></>);
 """
-
-
-@dataclass
-class Visit:
-    """A page of an old program. `joined` is set once the hub has said `connected` to it."""
-
-    page: Page
-    joined: asyncio.Event = field(default_factory=asyncio.Event)
-    lines: asyncio.Queue[tuple[str, Any]] = field(default_factory=asyncio.Queue)
-
-    async def watch(self) -> None:
-        self.page.on("console", self._logged)
-        self.page.on("pageerror", lambda error: self.lines.put_nowait((f"pageerror {error}", None)))
-        self.page.on("response", self._answered)
-        wire = await self.page.context.new_cdp_session(self.page)
-        wire.on("Network.webSocketFrameReceived", lambda told: self._heard(told["response"]["payloadData"]))
-        wire.on("Network.eventSourceMessageReceived", lambda told: self._heard(f'"{told["eventName"]}"'))
-        await wire.send("Network.enable")
-
-    async def logged(self, starts: str) -> Any:
-        """The next line in the console must start like this. Returns its last argument."""
-        async with asyncio.timeout(20):
-            text, value = await self.lines.get()
-        assert text.startswith(starts), text
-        return value
-
-    def _heard(self, text: str) -> None:
-        if '"connected"' in text:
-            self.joined.set()
-
-    async def _answered(self, response: Response) -> None:
-        if "transport=polling" in response.url and not self.joined.is_set():
-            try:
-                self._heard(await response.text())
-            except Error:
-                return  # a poll that was given up in favour of the WebSocket has no body
-
-    async def _logged(self, line: ConsoleMessage) -> None:
-        self.lines.put_nowait((line.text, await line.args[-1].json_value() if line.args else None))
-
-
-@asynccontextmanager
-async def opened(hub: HubCluster, built: Path, token: str) -> AsyncIterator[Visit]:
-    """The built page in a browser, connected to the hub."""
-    port = free_port()
-    app = web.Application()
-
-    async def index(_: web.Request) -> web.FileResponse:
-        return web.FileResponse(built / "index.html")
-
-    app.router.add_get("/", index)
-    app.router.add_static("/", built)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, LOOPBACK, port).start()
-    hosts = {PAGES.removeprefix("http://"): port}
-    hosts |= dict.fromkeys(("localhost:3000", "localhost:8000"), hub.nodes[0].port)
-    try:
-        async with chromium.launch(hosts) as browser:
-            visit = Visit(await browser.new_page())
-            await visit.watch()
-            await visit.page.add_init_script(f"localStorage.setItem('access_token', '{token}')")
-            await visit.page.goto(PAGES)
-            async with asyncio.timeout(20):
-                await visit.joined.wait()
-            yield visit
-    finally:
-        await runner.cleanup()
-
-
-async def post(hub: HubCluster, tenant: str, kind: str, to: str, **data: str) -> dict[str, Any]:
-    """Accepts a notification as a backend would. Returns the answer."""
-    body = {"tenantId": tenant, "type": kind, "to": to, "data": data, "channels": ["inApp"]}
-    headers = {"Authorization": f"Bearer {DEVELOPMENT_KEY}"}
-    address = f"{hub.nodes[0].url}/notifications"
-    async with aiohttp.ClientSession(headers=headers) as http, http.post(address, json=body) as answer:
-        assert answer.status == 202, await answer.text()
-        accepted: dict[str, Any] = await answer.json()
-        return accepted
 
 
 @pytest.mark.parametrize("name", UNCHANGED)

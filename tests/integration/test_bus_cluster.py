@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
+from hub.cluster.parcel import Packer, part_of
 from hub.cluster.record import Record
 from tests.buses import CALM, NEVER, TENANT, Log, Node, Party, eventually
 
@@ -166,11 +167,14 @@ async def test_garbage_is_counted_and_the_listener_lives(
     party: Party, log: Log, valkey_url: str, prefix: str, redis: Redis
 ) -> None:
     one, other = await two(party, valkey_url)
-    elsewhere = Record("globex", "event").encode("x", None)
-    order = Record("", "control").encode("x", None)
-    for data in (b"", b"garbage", b"{}", b"\xff" * 500, elsewhere, order):
-        await redis.publish(f"{prefix}:t:{TENANT}", data)
-    await eventually(lambda: other.bus.counts.malformed == 6)
+    channels = f"{prefix}:t:{TENANT}".encode(), f"{prefix}:control".encode()
+    order, signal = (
+        Packer("x", None).pack(b"", [part_of(Record("", kind))]) for kind in ("control", "signal")
+    )
+    for channel, misplaced in zip(channels, (order, signal), strict=True):
+        for data in (b"", b"garbage", b"{}", b"\xff" * 500, misplaced):
+            await redis.publish(channel, data)
+    await eventually(lambda: other.bus.counts.malformed == 10)
     one.bus.publish([log.append()])
     await other.hears_offset(1)
     assert other.told == one.told
@@ -202,3 +206,20 @@ async def test_many_tenants_are_subscribed_in_few_commands(
     after = (await redis.info("commandstats"))["cmdstat_subscribe"]["calls"]
     assert len(await redis.pubsub_channels(f"{prefix}:t:*")) == 1200
     assert after - before == 3
+
+
+async def test_what_is_published_in_one_turn_travels_in_one_message(
+    party: Party, log: Log, valkey_url: str, prefix: str, redis: Redis
+) -> None:
+    one, other = await two(party, valkey_url)
+    async with redis.pubsub(ignore_subscribe_messages=True) as listener:
+        await listener.psubscribe(f"{prefix}:t:*")
+        await listener.parse_response()
+        one.bus.publish([*log.append_many(50), log.append("globex")])
+        seen = [await listener.parse_response() for _ in range(2)]
+    assert sorted(message[2] for message in seen) == [
+        f"{prefix}:t:{TENANT}".encode(),
+        f"{prefix}:t:globex".encode(),
+    ]
+    await other.hears_offset(50)
+    assert other.told == one.told

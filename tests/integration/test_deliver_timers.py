@@ -12,7 +12,8 @@ from ulid import ULID
 
 from hub.domain.delivery import Status
 from hub.domain.drafts import Contact, Draft
-from hub.domain.errors import StoreUnavailable, TypeUnknown
+from hub.domain.errors import StoreUnavailable, TypeUnknown, Unavailable
+from hub.domain.geo import Near
 from hub.services.expand import Expand
 from hub.services.timers import FULL, Keep, Timers
 from hub.store.audit import Audit
@@ -274,6 +275,26 @@ async def test_a_draft_that_is_no_longer_acceptable_is_dropped_and_blocks_no_oth
     await timers(world, queue, release=release).sweep()
     assert released == [good]
     assert await Scheduled(world.db).take_due(world.now, limit=10) == []
+
+
+async def test_a_draft_for_a_place_waits_for_redis_and_blocks_no_other(world: World, queue: Queue) -> None:
+    near = Near(21.0285, 105.8542, 500)
+    local = Draft(tenant="acme", type="system", to=(), near=near, title="T", send_at=world.now)
+    id = str(ULID())
+    await Scheduled(world.db).add(id, local, key=None, answer=b"{}", now=world.now)
+    other = await schedule(world, send_in=0)
+    released = []
+
+    async def release(id: str, draft: Draft) -> None:
+        if draft.near is not None and not released:
+            raise Unavailable
+        released.append(id)
+
+    sweeper = timers(world, queue, release=release)
+    await sweeper.sweep()
+    assert released == [other]
+    await sweeper.sweep()
+    assert released == [other, id]
 
 
 async def test_a_draft_stays_when_the_database_goes_away(world: World, queue: Queue) -> None:

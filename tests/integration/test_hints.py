@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ import pytest
 import redis
 
 from tasks.hints import AT_ONCE, Hints
+from tasks.messages import Messages
 from tasks.queues import NOTIFICATION_QUEUES, QUEUES, celery_app, queue_of
 from tests.valkeys import Valkey
 
@@ -34,6 +36,34 @@ async def test_hints_reach_the_queue_of_their_channel(hints: Hints) -> None:
     await depth(hints, "email", 3 * AT_ONCE)
     await depth(hints, "sms", 1)
     assert hints.dropped == 0
+
+
+async def test_hints_that_wait_together_are_one_command_to_redis(valkey: Valkey) -> None:
+    hints = Hints(celery_app(valkey.url, prefix="hub"))
+    hints.send([("d0", "email")])
+    await depth(hints, "email", 1)
+    with redis.Redis(port=valkey.port) as client:
+        before = client.info("commandstats")["cmdstat_lpush"]["calls"]
+        hints.send([(f"d{number}", "email") for number in range(AT_ONCE)])
+        await depth(hints, "email", 1 + AT_ONCE)
+        assert client.info("commandstats")["cmdstat_lpush"]["calls"] == before + 1
+    hints.close()
+
+
+def test_a_hint_is_the_message_that_celery_would_send(valkey: Valkey) -> None:
+    app = celery_app(valkey.url)
+    name = queue_of("email")
+    app.send_task(name, ("d1",), queue=name, routing_key=name, ignore_result=True)
+    messages = Messages(app, name)
+    with redis.Redis(port=valkey.port) as client:
+        theirs = json.loads(client.rpop(name))
+    ours, another = (json.loads(messages.of("d1")) for _ in range(2))
+    ids = [("headers", "id"), ("headers", "root_id")]
+    ids += [("properties", "correlation_id"), ("properties", "delivery_tag")]
+    for part, field in ids:
+        values = {message[part].pop(field) for message in (ours, another, theirs)}
+        assert len(values) == 3
+    assert ours == theirs == another
 
 
 async def test_a_broker_that_does_not_answer_is_never_waited_for(hints: Hints, valkey: Valkey) -> None:

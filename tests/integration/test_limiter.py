@@ -10,7 +10,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from hub.cluster import limiter
-from hub.cluster.limiter import Limiter
+from hub.cluster.limiter import SHARE, Limiter
 from tests.valkeys import Valkey
 
 HOUR = 3600.0
@@ -44,6 +44,59 @@ async def test_processes_share_one_bucket(limits: Limiter, valkey_url: str, pref
         other = Limiter(client, prefix=prefix)
         counts = await asyncio.gather(allowed(limits, 20), allowed(other, 20))
     assert sum(counts) == 10
+
+
+@pytest.mark.parametrize("most", [SHARE - 1, SHARE, 5 * SHARE])
+async def test_what_processes_take_ahead_is_never_more_than_there_is(
+    limits: Limiter, valkey_url: str, prefix: str, most: int
+) -> None:
+    async with Redis.from_url(valkey_url) as client:
+        other = Limiter(client, prefix=prefix)
+        counts = await asyncio.gather(
+            *(allowed(each, most // 4, most=most) for each in (limits, other) for _ in range(4))
+        )
+        total = sum(counts) + await allowed(limits, most, most=most) + await allowed(other, most, most=most)
+    assert most - 2 * (most // SHARE) <= total <= most
+
+
+async def test_a_large_bucket_is_seldom_asked(limits: Limiter, redis: Redis) -> None:
+    async def calls() -> int:
+        stats = await redis.info("commandstats")
+        return int(stats["cmdstat_evalsha"]["calls"]) if "cmdstat_evalsha" in stats else 0
+
+    before = await calls()
+    assert await allowed(limits, 1000, most=100_000) == 1000
+    assert await calls() - before <= 5
+    before = await calls()
+    waits = await asyncio.gather(*(limits.take("globex", most=100_000, window=HOUR) for _ in range(200)))
+    assert waits == [0.0] * 200
+    assert await calls() - before <= 2  # those who came together waited for one
+
+
+async def test_many_who_ask_at_once_are_all_counted_by_redis(
+    limits: Limiter, redis: Redis, prefix: str
+) -> None:
+    waits = await asyncio.gather(*(limits.take("acme", most=100, window=HOUR) for _ in range(300)))
+    assert waits.count(0.0) == 100
+    assert float(await redis.hget(f"{prefix}:bucket:acme", "left") or 0) < 1
+
+
+async def test_the_last_half_is_asked_for_one_by_one(limits: Limiter, valkey_url: str, prefix: str) -> None:
+    most = 2 * SHARE
+    assert await limits.take("acme", most=most, window=HOUR, cost=SHARE) == 0.0
+    async with Redis.from_url(valkey_url) as client:
+        other = Limiter(client, prefix=prefix)
+        counts = [await allowed(each, 1, most=most) for _ in range(most) for each in (limits, other)]
+    assert sum(counts) == SHARE
+
+
+async def test_what_was_not_used_in_time_is_not_used(
+    limits: Limiter, redis: Redis, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limiter, "SHARE_SECONDS", 0.0)
+    assert await allowed(limits, 10, most=100 * SHARE) == 10
+    left = float(await redis.hget(f"{prefix}:bucket:acme", "left") or 0)
+    assert 100 * SHARE - left >= 10 * 100  # each of them took a share of its own
 
 
 async def test_names_do_not_share(limits: Limiter) -> None:

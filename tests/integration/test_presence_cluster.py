@@ -64,6 +64,15 @@ async def test_who_comes_and_goes_is_seen_elsewhere_without_waiting_for_a_look(c
     assert await one.sees() == []
 
 
+async def test_who_comes_on_a_new_process_is_news_elsewhere(crowd: Crowd) -> None:
+    asking = await crowd.process(lease=LONG)
+    assert await asking.sees() == []
+    for name in ("ana", "ben"):
+        (await crowd.process(lease=LONG)).put(f"conn-{name}", name)
+    await asking.comes_to_see("ana", "ben")
+    assert sorted(asking.news) == [(TENANT, "ana", True), (TENANT, "ben", True)]
+
+
 async def test_a_connection_can_be_described_anew(crowd: Crowd) -> None:
     one, other = await crowd.process(lease=LONG), await crowd.process(lease=LONG)
     one.put("c1", "1", roles=("GUEST",))

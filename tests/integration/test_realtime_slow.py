@@ -47,6 +47,7 @@ async def test_a_stopped_reader_is_cut_at_the_bound_and_the_others_get_everythin
         assert slow.closed
         assert worst < 300_000 + 2 * (size + 100)  # the bound, and one turn of the loop
         assert [line["action"] for line in lines] == ["connection.cut"]
+        assert served.tick.cut == {"unsent": 1, "unpolled": 0, "replay": 0}
         assert len(served.fanout.members(EVERYONE)) == 5
         stopped.close()
 
@@ -80,6 +81,7 @@ async def test_a_polling_client_that_does_not_fetch_is_cut_by_bytes_and_by_packe
         for number in range(51):
             small.send(event(number))
         await eventually(lambda: served.log.count("disconnect") == 2)
+        assert served.tick.cut == {"unsent": 0, "unpolled": 2, "replay": 0}
         await served.clean()
 
 
@@ -186,4 +188,5 @@ async def test_a_connection_held_for_too_long_is_closed_so_that_it_comes_back() 
         message = await ws.receive(timeout=5)
         assert message.type is aiohttp.WSMsgType.CLOSE
         assert ws.close_code == 1001
+        assert served.tick.cut == {"unsent": 0, "unpolled": 0, "replay": 1}
         await served.clean()

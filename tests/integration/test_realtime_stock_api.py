@@ -145,7 +145,7 @@ async def test_a_page_may_call_its_own_host_when_no_rule_is_given() -> None:
 async def test_an_application_that_fails_to_hear_of_a_session_leaves_none() -> None:
     async with floor() as served:
 
-        async def broken(sid: str, environ: Any) -> None:
+        def broken(sid: str, environ: Any) -> None:
             raise RuntimeError("bug")
 
         served.sio.eio.on("connect", broken)

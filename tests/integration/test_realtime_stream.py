@@ -6,17 +6,10 @@ import asyncio
 import socket
 import ssl
 import zlib
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from hub.realtime import stream
 from hub.realtime.frames import Frame, Profile
@@ -24,30 +17,8 @@ from hub.realtime.outflow import HIGH_WATER, LOW_WATER, USER_TIMEOUT_MS, Tick
 from hub.realtime.stream import Streams
 from hub.realtime.takeover import Taken
 from tests.buses import eventually
+from tests.certificates import Pair
 from tests.realtime import EVERYONE, Raw, event, floor, on_both_loops
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-signed certificate for this machine, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    files = folder / "cert.pem", folder / "key.pem"
-    files[0].write_bytes(signed.public_bytes(Encoding.PEM))
-    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return files
 
 
 def unchunk(data: bytes) -> tuple[bytes, bool]:
@@ -253,7 +224,7 @@ async def test_a_header_with_a_line_break_is_not_sent() -> None:
 
 
 @on_both_loops
-async def test_a_stream_works_over_tls(certificate: tuple[Path, Path]) -> None:
+async def test_a_stream_works_over_tls(certificate: Pair) -> None:
     streams = Streams(Tick())
     closed = asyncio.Event()
 
@@ -269,12 +240,10 @@ async def test_a_stream_works_over_tls(certificate: tuple[Path, Path]) -> None:
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.load_cert_chain(*certificate)
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server).start()
-    client = ssl.create_default_context(cafile=str(certificate[0]))
-    client.check_hostname = False
     try:
         async with (
             aiohttp.ClientSession() as http,
-            http.get(f"https://127.0.0.1:{runner.addresses[0][1]}/", ssl=client) as answer,
+            http.get(f"https://127.0.0.1:{runner.addresses[0][1]}/", ssl=certificate.trusting()) as answer,
         ):
             assert await answer.content.readuntil(b"\n\n") == (
                 b'id: e:1\nevent: booking.created\ndata: {"n": 1}\n\n'

@@ -14,25 +14,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from hub.cluster.embedded import free_port
-from hub.store.migrate import migrate
-from tests.launched import PATIENCE, Launched, ask, children, descendants, until, wait_gone
+from tests.launched import PATIENCE, Launched, Serve, ask, children, descendants, wait_gone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-
-
-class Serve(Launched):
-    """`hub serve` on a port of its own, with the test run's Valkey and a database in its directory."""
-
-    def __init__(self, directory: Path, redis: str, *words: str, **settings: str) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        settings |= {"REDIS_URL": redis, "HUB_REDIS_PREFIX": f"serve-{self.port}"}
-        migrate(f"sqlite:///{directory}/.hub/hub.db")
-        super().__init__("serve", "--port", str(self.port), *words, directory=directory, **settings)
-
-    def ready(self) -> None:
-        next(answer for answer in until(f"{self.url}/readyz") if answer.status == 200)
 
 
 def test_sigterm_closes_the_hub_and_says_so(tmp_path: Path, valkey_url: str) -> None:

@@ -6,21 +6,17 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from hub.cluster.embedded import free_port
 from hub.domain.message import Message
 from hub.providers.receipt import Permanent, Receipt, Temporary
 from hub.providers.smtp import MAILS_PER_CONNECTION, Smtp, encryption
+from tests.certificates import Pair
 from tests.mailservers import (
     HANG,
     LOOPBACK,
@@ -210,32 +206,11 @@ async def test_a_refused_login_is_temporary_for_an_operator_can_mend_it(
 
 
 # -- TLS -----------------------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with a key and a certificate for loopback, signed by nobody."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail.test")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(LOOPBACK))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "mail.pem"
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
-    return path
-
-
 @pytest_asyncio.fixture
-async def tls_server(certificate: Path) -> AsyncIterator[MailServer]:
+async def tls_server(certificate: Pair) -> AsyncIterator[MailServer]:
     """A server that offers STARTTLS, and a login only behind it."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(*certificate)
     server = MailServer(password=PASSWORD, tls=context)
     await server.open()
     yield server
@@ -244,9 +219,9 @@ async def tls_server(certificate: Path) -> AsyncIterator[MailServer]:
 
 @pytest.mark.parametrize("tls", ["auto", "starttls"])
 async def test_starttls_is_used_when_it_is_offered(
-    tls_server: MailServer, certificate: Path, monkeypatch: pytest.MonkeyPatch, tls: str
+    tls_server: MailServer, certificate: Pair, monkeypatch: pytest.MonkeyPatch, tls: str
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.chain))
     smtp = provider(tls_server, user=USER, password=PASSWORD, tls=tls)
     assert isinstance(await smtp.send(MESSAGE), Receipt)
     assert tls_server.logins == [(USER, PASSWORD)]

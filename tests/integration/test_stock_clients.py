@@ -1,7 +1,7 @@
 """Stock clients of every kind hear one series of events alike: the same ids, the same order, nothing twice.
 
-Node's socket.io-client and Python's on both namespaces, on every transport, curl, and a browser's
-EventSource. None of them knows anything of the hub beyond its address and a token.
+Node's socket.io-client and Python's on both namespaces, on every transport, curl, a terminal's WebSocket
+client, and a browser's EventSource. None of them knows anything of the hub beyond its address and a token.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from tests.hubs import HubCluster, token_for
 TENANT, USER = "stock", "42"
 NAMESPACES = ("/", "/ws/notifications")
 SCRIPT = Path(__file__).with_name("stock_client.mjs")
+TERMINAL = Path(__file__).with_name("ws_client.mjs")
+NO_CURL = "the tests with curl did not run: there is no curl"
 LAST = "system.maintenance"
 MINE = f"user:{USER}"
 SERIES: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -81,7 +83,8 @@ async def program(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
     try:
         yield process
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):  # it has ended by itself
+            process.kill()
         await process.communicate()
 
 
@@ -156,6 +159,24 @@ async def curl(url: str) -> AsyncIterator[Heard]:
 
 
 @asynccontextmanager
+async def terminal(url: str) -> AsyncIterator[Heard]:
+    """As `wscat -c` does it."""
+    heard = Heard()
+
+    async def read() -> None:
+        async for line in lines_of(process):
+            frame = json.loads(line)
+            if frame["event"] in WIRE and frame.get("cursor") != frame["data"]["cursor"]:
+                heard.faults.append(f"the cursor beside {frame['event']} is {frame.get('cursor')}")
+            heard.hear(frame["event"], [frame["data"]])
+
+    address = url.replace("http", "ws", 1) + f"/ws/notifications?token={token_for(TENANT, USER, 'ADMIN')}"
+    home = str(bundles.CLIENT / "package.json")
+    async with program("node", str(TERMINAL), home, address) as process, reading(read()):
+        yield heard
+
+
+@asynccontextmanager
 async def eventsource(url: str) -> AsyncIterator[Heard]:
     heard = Heard()
     async with chromium.launch() as browser:
@@ -201,7 +222,7 @@ async def all_of(clients: dict[str, Heard], event: str) -> None:
 
 
 @pytest.mark.skipif(not bundles.has_node(), reason=bundles.MISSING)
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+@pytest.mark.skipif(shutil.which("curl") is None, reason=NO_CURL)
 async def test_all_stock_clients_hear_the_same_events_in_the_same_order(hub: str) -> None:
     bundles.install()
     async with AsyncExitStack() as stack:
@@ -215,6 +236,7 @@ async def test_all_stock_clients_hear_the_same_events_in_the_same_order(hub: str
         for namespace in NAMESPACES:
             clients[f"python {namespace}"] = await stack.enter_async_context(python(hub, namespace))
         clients["curl"] = await stack.enter_async_context(curl(hub))
+        clients["terminal"] = await stack.enter_async_context(terminal(hub))
         await all_of(clients, "joined")
         expected = await post_series(hub)
         await all_of(clients, "ended")
@@ -227,11 +249,37 @@ async def test_all_stock_clients_hear_the_same_events_in_the_same_order(hub: str
     for name, heard in clients.items():
         assert heard.faults == [], name
         assert heard.ids(generic=False) == ids, name
-        assert heard.ids(generic=True) == ([] if name == "curl" else notifications), name
+        assert heard.ids(generic=True) == ([] if name in ("curl", "terminal") else notifications), name
         assert all(envelope == envelopes[envelope["id"]] for _, envelope in heard.events), name
         if name.startswith("node"):
             only = {name.split()[1]}
             assert heard.transports == ({"polling", "websocket"} if only == {"default"} else only), name
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason=NO_CURL)
+async def test_curl_can_be_a_polling_client(hub: str) -> None:
+    """A handshake, CONNECT, an event with its acknowledgement, and the end, by five commands."""
+    address = f"{hub}/socket.io/?EIO=4&transport=polling"
+
+    async def run(*more: str) -> str:
+        async with program("curl", "-s", *more) as process:
+            return "\n".join([line async for line in lines_of(process)])
+
+    opened = await run(address)
+    assert opened.startswith("0{")
+    session = f"{address}&sid={json.loads(opened[1:])['sid']}"
+    connect = "40" + json.dumps({"token": token_for(TENANT, USER)})
+    assert await run("--data-raw", connect, session) == "ok"
+    heard: list[str] = []
+    while not any(packet.startswith('42["connected"') for packet in heard):
+        heard += (await run(session)).split("\x1e")
+    assert heard[0].startswith('40{"sid"')
+    assert await run("--data-raw", '427["ping"]', session) == "ok"
+    while not any(packet.startswith("437[") for packet in heard):
+        heard += (await run(session)).split("\x1e")
+    assert any(packet.startswith('42["pong"') for packet in heard)
+    assert await run("--data-raw", "1", session) == "ok"
+    assert await run("-o", "/dev/null", "-w", "%{http_code}", session) == "400"
 
 
 @pytest.mark.browser

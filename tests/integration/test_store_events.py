@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Table, func, select, update
-from sqlalchemy import event as listening
 
 from hub.domain.delivery import Status
 from hub.domain.drafts import IdempotencyKey
@@ -24,6 +23,7 @@ from hub.domain.events import Cursor, Event
 from hub.store.engine import Database
 from hub.store.events import Append, Appended, EventLog
 from hub.store.tables import deliveries, event_rooms, expansions, idempotency_keys, tenants
+from hub.store.trips import Begin, Statement, Trips
 from tests.appends import NOW, a_delivery, an_append, an_event, offset, opened_log
 
 
@@ -133,15 +133,40 @@ async def test_a_tenant_is_created_only_where_it_may_be(log: EventLog, database:
     assert Cursor.parse(str(position.cursor)) == position.cursor  # the epoch can stand in a cursor
 
 
-async def test_a_tenant_is_created_by_its_first_event_alone(log: EventLog, database: Database) -> None:
+async def test_a_tenant_is_created_by_its_first_event_alone(
+    log: EventLog, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     statements: list[str] = []
-    listening.listen(
-        database._writer.sync_engine, "before_cursor_execute", lambda *told: statements.append(told[2])
-    )
+    transact = database.transact
+
+    async def watched(begin: Begin, *, timeout: float | None = None) -> None:
+        def trips() -> Trips:
+            asking = begin()
+            question = next(asking)
+            statements.extend(sql for sql, _ in question.before)
+            found = yield question
+            with pytest.raises(StopIteration) as end:
+                asking.send(found)
+            last: Sequence[Statement] = end.value.value
+            return last
+
+        await transact(trips, timeout=timeout)
+
+    monkeypatch.setattr(database, "transact", watched)
     for created in (True, False):
         statements.clear()
         await log.append(an_append())
         assert any("INTO tenants" in statement for statement in statements) == created
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 255, 256, 257, 500])
+async def test_groups_of_any_size_are_stored_whole(log: EventLog, size: int) -> None:
+    items = [an_append(an_event(title=str(number))) for number in range(size)]
+    assert [offset(found) for found in await log.append_many(items) if isinstance(found, Appended)] == list(
+        range(1, size + 1)
+    )
+    stored = await log.range("acme", 0, size, limit=size + 1)
+    assert [event.title for event in stored] == [str(number) for number in range(size)]
 
 
 async def test_every_tenant_has_its_own_log_and_epoch(log: EventLog) -> None:

@@ -16,7 +16,7 @@ from hub.store.migrate import current, migrate, pending
 from hub.store.tables import metadata
 from tests.databases import Postgres
 
-ALL = ["0001", "0002"]
+ALL = ["0001", "0002", "0003"]
 
 
 def blocking(url: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
@@ -15,12 +15,14 @@ from sqlalchemy import select
 from hub.domain.access import ApiKey
 from hub.domain.drafts import Contact, Draft, IdempotencyKey
 from hub.domain.errors import IdempotencyConflict, StateConflict, ValidationFailed
+from hub.domain.geo import Near
 from hub.store.engine import Database
 from hub.store.events import EventLog
 from hub.store.keys import ApiKeys
 from hub.store.people import People
 from hub.store.scheduled import Scheduled
 from hub.store.tables import api_keys
+from hub.store.trips import Found, Statement
 from tests.appends import NOW, an_append, an_event, new_id
 
 LATER = NOW + timedelta(hours=1)
@@ -87,6 +89,37 @@ async def test_many_are_put_in_the_order_they_are_named(people: People) -> None:
     assert set(await people.get_many("acme", ["zoe", "bob", "nobody"])) == {"zoe", "bob"}
     assert await people.put_many("acme", [], now=NOW) == []
     assert await people.get_many("acme", []) == {}
+
+
+async def test_addresses_are_those_of_the_users_that_are_known(people: People) -> None:
+    await people.put_many(
+        "acme",
+        [Contact(user="zoe", email="z@x", phone=""), Contact(user="bob", discord_webhook="w")],
+        now=NOW,
+    )
+    await people.put("globex", Contact(user="zoe", email="other@x"), now=NOW)
+    found = await people.addresses("acme", ["zoe", "bob", "nobody"])
+    assert found == {"zoe": ("z@x", None, None), "bob": (None, None, "w")}
+    assert await people.addresses("acme", []) == {}
+
+
+async def test_many_who_ask_for_addresses_at_once_share_reads(
+    people: People, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"u{number}" for number in range(50)]
+    await people.put_many("acme", [Contact(user=name, email=f"{name}@x") for name in names], now=NOW)
+    reads = 0
+    fetch = database.fetch
+
+    async def counted(statements: Sequence[Statement], *, timeout: float | None = None) -> list[Found]:
+        nonlocal reads
+        reads += 1
+        return await fetch(statements, timeout=timeout)
+
+    monkeypatch.setattr(database, "fetch", counted)
+    found = await asyncio.gather(*(people.addresses("acme", [name]) for name in names))
+    assert [each[name].email for each, name in zip(found, names, strict=True)] == [f"{n}@x" for n in names]
+    assert reads <= 2
 
 
 async def test_pages_of_people_cover_everyone_once(people: People) -> None:
@@ -200,10 +233,12 @@ DRAFT = Draft(
 
 
 async def test_a_draft_comes_back_as_it_was_accepted(log: EventLog, database: Database) -> None:
-    scheduled, id, plain = Scheduled(database), new_id(), new_id()
+    scheduled, id, plain, there = Scheduled(database), new_id(), new_id(), new_id()
+    near = Near(21.0285, 105.8542, 500, "PROFESSIONAL")
     simple = Draft(tenant="acme", type="test", to=("user:7",), send_at=LATER, contact=Contact(user="7"))
     assert await scheduled.add(id, DRAFT, key=None, answer=b"{}", now=NOW) == (b"{}", False)
     await scheduled.add(plain, simple, key=None, answer=b"{}", now=NOW)
+    await scheduled.add(there, replace(simple, near=near), key=None, answer=b"{}", now=NOW)
     waiting = await scheduled.get(id, tenant="acme")
     assert waiting is not None
     assert (waiting.id, waiting.send_at, waiting.created_at) == (id, LATER, NOW)
@@ -211,6 +246,9 @@ async def test_a_draft_comes_back_as_it_was_accepted(log: EventLog, database: Da
     found = await scheduled.get(plain, tenant="acme")
     assert found is not None
     assert found.draft == simple
+    placed = await scheduled.get(there, tenant="acme")
+    assert placed is not None
+    assert placed.draft == replace(simple, near=near)
     assert await scheduled.get(id, tenant="globex") is None
 
 

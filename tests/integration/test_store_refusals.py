@@ -154,8 +154,10 @@ async def test_who_goes_away_before_its_turn_stores_nothing(log: EventLog) -> No
 
 
 async def test_who_goes_away_while_it_is_stored_harms_nobody(log: EventLog) -> None:
+    loop = asyncio.get_running_loop()
+
     def hang_up(_: Cursor) -> bytes:
-        leaving.cancel()
+        loop.call_soon_threadsafe(leaving.cancel)
         return b""
 
     leaving = asyncio.create_task(log.append(an_append()))

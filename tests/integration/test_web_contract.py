@@ -96,6 +96,30 @@ async def test_the_older_shape_does_the_same(living: Start) -> None:
     assert [item["type"] for item in items] == ["payment.received"]
 
 
+async def test_the_older_shape_takes_a_phone_and_every_channel_it_knew(living: Start) -> None:
+    hub = await living()
+    body = {
+        "type": "BOOKING_CONFIRMED",
+        "recipientId": "42",
+        "recipientEmail": "ana@example.com",
+        "recipientPhone": "+84 90 123 4567",
+        "data": {"bookingId": "17", "propertyName": "Sea View", "totalPrice": 120},
+        "channels": ["email", "sms", "push", "discord"],
+    }
+    status, answer, _ = await call(hub, "POST", "/notifications", body)
+    assert status == 202
+    assert {item["channel"]: item["status"] for item in answer["deliveries"]} == {
+        "email": "planned",
+        "sms": "skipped",
+        "webpush": "skipped",
+        "discord": "skipped",
+    }
+    [item], _ = await inbox(hub)
+    assert (item["type"], item["data"]) == ("booking.confirmed", body["data"])
+    _, person, _ = await call(hub, "GET", "/users/42")
+    assert (person["email"], person["phone"]) == ("ana@example.com", "+84901234567")
+
+
 async def test_fifty_at_once_with_one_key_are_one_notification(living: Start, url: str) -> None:
     hub = await living(database_url=url)
     body = {"type": "system", "to": "user:42", "title": "once"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,24 +16,19 @@ from hub import logs
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl"
 KEY = "hub_Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4"
 Lines = Callable[..., io.StringIO]
+EARLY = [structlog.get_logger("hub.early") for _ in range(3)]
 
 
 @pytest.fixture
-def lines() -> Iterator[Lines]:
-    """`lines(as_json=True)` sends logging to a text that it returns; afterwards all is as it was."""
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
+def lines(own_logging: None) -> Lines:
+    """`lines(as_json=True)` sends logging to a text that it returns."""
 
     def configure(*, level: str = "debug", as_json: bool, color: bool = False) -> io.StringIO:
         stream = io.StringIO()
         logs.configure(level=level, as_json=as_json, stream=stream, color=color)
         return stream
 
-    yield configure
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-    root.handlers[:] = before
-    root.setLevel(level)
+    return configure
 
 
 def only(stream: io.StringIO) -> dict[str, Any]:
@@ -89,9 +84,10 @@ def test_below_the_level_nothing_is_written(lines: Lines) -> None:
     assert only(stream)["action"] == "yes"
 
 
-def test_chatty_libraries_are_quiet_even_at_debug(lines: Lines) -> None:
+@pytest.mark.parametrize("name", ["aiosqlite", "websockets.server"])
+def test_chatty_libraries_are_quiet_even_at_debug(lines: Lines, name: str) -> None:
     stream = lines(level="debug", as_json=True)
-    logging.getLogger("aiosqlite").debug("executing")
+    logging.getLogger(name).debug("executing")
     assert stream.getvalue() == ""
 
 
@@ -176,6 +172,49 @@ def test_no_secret_comes_out_of_messages_arguments_objects_or_tracebacks(
     assert written.count("Traceback") == 2
     for secret in ("canary", JWT, KEY):
         assert secret not in written
+
+
+def test_a_line_with_a_traceback_is_like_the_others_otherwise(lines: Lines) -> None:
+    stream = lines(as_json=True)
+    log = structlog.get_logger("hub.x")
+    with structlog.contextvars.bound_contextvars(request="r1"):
+        log.error("a.failed", password="canary", port=1)
+        try:
+            raise LookupError
+        except LookupError:
+            log.exception("a.failed", password="canary", port=1)
+    plain, traced = map(json.loads, stream.getvalue().splitlines())
+    assert "LookupError" in traced.pop("exception")
+    assert plain.keys() == traced.keys()
+    for name in plain.keys() - {"at"}:
+        assert plain[name] == traced[name]
+    assert len(plain["at"]) == len(traced["at"])
+
+
+class Broken(io.StringIO):
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_line_that_cannot_be_written_is_nobodys_fault(lines: Lines) -> None:
+    lines(as_json=True)
+    for stream in (Broken(), closed := io.StringIO()):
+        closed.close()
+        logs.configure(level="info", as_json=True, stream=stream)
+        structlog.get_logger("hub.x").info("said.nothing")
+
+
+def test_what_does_not_fit_into_json_is_written_all_the_same(lines: Lines) -> None:
+    stream = lines(as_json=True)
+    structlog.get_logger().info("x", half="\ud800", large=1 << 80)
+    assert only(stream)["large"] == 1 << 80
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_logger_that_was_made_before_is_configured_too(lines: Lines, number: int) -> None:
+    stream = lines(as_json=True)
+    EARLY[number].info("x")
+    assert only(stream)["logger"] == "hub.early"
 
 
 def test_what_json_does_not_know_is_written_as_text(lines: Lines) -> None:

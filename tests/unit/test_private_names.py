@@ -10,11 +10,13 @@ import inspect
 import re
 from pathlib import Path
 
+import aiosqlite
 import pytest
 import socketio
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.web_protocol import RequestHandler
+from kombu.transport import memory
 from socketio import packet
 from websockets.protocol import Protocol, Side
 
@@ -120,6 +122,17 @@ def test_aiohttp_lets_its_connections_be_taken() -> None:
 
 def test_websockets_tells_what_its_parser_found() -> None:
     assert Protocol(Side.SERVER, max_size=1).parser_exc is None
+
+
+def test_aiosqlite_runs_a_function_in_its_thread() -> None:
+    """hub/store/sqlite.py: a whole transaction in one hop."""
+    assert parameters(aiosqlite.Connection, "_execute") == ["self", "fn", "args", "kwargs"]
+    assert isinstance(inspect.getattr_static(aiosqlite.Connection, "_conn"), property)
+
+
+def test_kombu_keeps_what_was_sent_in_memory() -> None:
+    """tasks/messages.py: what a message looks like."""
+    assert parameters(memory.Channel, "_get") == ["self", "queue", "timeout"]
 
 
 def test_every_private_name_that_is_used_is_listed() -> None:

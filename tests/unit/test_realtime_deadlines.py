@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from hub.realtime.deadlines import Deadlines
 from tests.buses import eventually
@@ -34,3 +35,16 @@ async def test_closing_calls_nobody() -> None:
     other = Deadlines(0.03, late.append)
     other.add("b")
     await eventually(lambda: late == ["b"])
+
+
+async def test_time_in_which_the_loop_could_not_read_does_not_count() -> None:
+    late: list[str] = []
+    deadlines = Deadlines(1.0, late.append)
+    deadlines.add("patient")
+    time.sleep(1.2)  # the loop is as busy as that
+    await asyncio.sleep(0)  # whatever was due is called
+    await asyncio.sleep(0.01)
+    deadlines.discard("patient")
+    deadlines.add("silent")
+    await eventually(lambda: bool(late))
+    assert late == ["silent"]

@@ -192,6 +192,23 @@ async def test_rooms_are_indexed_both_ways_and_empty_ones_vanish() -> None:
     assert len(fanout.members("b")) == 0
 
 
+async def test_a_room_with_one_member_is_a_room_like_any_other() -> None:
+    fanout = Fanout()
+    (ana, to_ana), (ben, to_ben) = connect(fanout, "ana", "x/user:1"), connect(fanout, "ben", "x/user:2")
+    fanout.join(ana, "x/user:1")
+    assert list(fanout.members("x/user:1")) == [ana]
+    assert fanout.publish(frame("one"), ["x/user:1", "x/user:2", "x/user:3"], exclude=["x/user:2"]) == 1
+    assert fanout.publish(frame("two"), ["x/user:1", "x/user:2"]) == 2
+    fanout.leave(ben, "x/user:1")  # where it never was
+    fanout.join(ben, "x/user:1")
+    assert list(fanout.members("x/user:1")) == [ana, ben]
+    fanout.drop(ana)
+    assert list(fanout.members("x/user:1")) == [ben]
+    assert (ana.rooms, ben.rooms) == ((), ("x/user:2", "x/user:1"))
+    await turn()
+    assert [heard(paper) for paper in (to_ana, to_ben)] == [["one", "two"], ["two"]]
+
+
 async def test_types_filter_events_and_let_signals_through() -> None:
     fanout = Fanout()
     crowd = [connect(fanout, f"c{n}", "a", types=("booking.*",) if n % 2 else None) for n in range(10)]

@@ -12,7 +12,7 @@ from socketio.packet import Packet
 from websockets.frames import Frame as PeerFrame
 from websockets.frames import Opcode
 
-from hub.realtime.frames import Frame, Profile, chunk, text_frame
+from hub.realtime.frames import NOTIFICATIONS, Frame, Profile, chunk, text_frame
 from hub.realtime.wsframes import FrameParser, Op
 
 SOCKET = Profile("socketio")
@@ -95,7 +95,7 @@ def test_no_client_with_recovery_takes_an_argument_for_a_cursor() -> None:
     assert text.packets_for(recovering) == ('42["x","7",null]',)
     assert text.packets_for(SOCKET) == ('42["x","7"]',)
     assert object_.packets_for(recovering) == ('42["x",{}]',)
-    assert none.packets_for(recovering) == ('42["x"]',)
+    assert none.packets_for(recovering) == ('42["x",null]',)
 
 
 def test_bytes_are_made_once_per_profile() -> None:
@@ -103,6 +103,39 @@ def test_bytes_are_made_once_per_profile() -> None:
     equal = Profile("socketio")
     assert shown.bytes_for(SOCKET) is shown.bytes_for(equal)
     assert shown.packets_for(SOCKET) is shown.packets_for(equal)
+
+
+def test_an_older_dialect_is_rendered_once_whoever_receives_it() -> None:
+    asked: list[str] = []
+
+    def render(dialect: str) -> bytes:
+        asked.append(dialect)
+        return b'{"older":1}'
+
+    shown = notification(render=render)
+    profile = Profile("sse", chunked=False, dialect="message")
+    assert shown.bytes_for(profile) == b'id: e:7\ndata: {"older":1}\n\n'
+    assert shown.bytes_for(Profile("sse", chunked=False, dialect="message")) is shown.bytes_for(profile)
+    assert asked == ["message"]
+
+
+def test_an_empty_rendering_tells_the_place_and_none_tells_nothing() -> None:
+    profile = Profile("sse", chunked=False, dialect="message")
+    assert notification(render=lambda _: b"").bytes_for(profile) == b"id: e:7\n\n"
+    assert notification(render=lambda _: None).bytes_for(profile) == b""
+    greeting = Frame.signal("connected", [b"{}"], cursor="e:1", render=lambda _: b"")
+    assert greeting.bytes_for(profile._replace(only="booking.*")) == b"id: e:1\n\n"
+
+
+def test_a_stream_that_shows_only_some_events_still_hears_signals() -> None:
+    event = notification(inbox=False)
+    profile = Profile("sse", chunked=False)
+    assert event.bytes_for(profile._replace(only=NOTIFICATIONS)) == b""
+    assert event.bytes_for(profile._replace(only="booking.*")) == event.bytes_for(profile) != b""
+    assert event.bytes_for(profile._replace(only="payment.*")) == b""
+    assert notification().bytes_for(profile._replace(only=NOTIFICATIONS)) != b""
+    signal = Frame.signal("notification:read", [b"{}"])
+    assert signal.bytes_for(profile._replace(only="payment.*")) == signal.bytes_for(profile) != b""
 
 
 def test_types_select_events_but_never_hold_signals_back() -> None:

@@ -65,3 +65,29 @@ def test_forgetting_a_tenant_and_keeping_nothing_at_all() -> None:
     ring.forget("acme")
     assert ring.since("acme", 2) is None
     assert filled(0, 1, 3).since("acme", 3) is None
+
+
+def test_what_was_before_can_be_put_back_when_it_leads_up_to_what_is_there() -> None:
+    ring = filled(6, 5, 6)
+    assert ring.first("acme") == 5
+    ring.recall("acme", [(2, "e2"), (3, "e3")])  # 4 is missing
+    assert ring.since("acme", 3) is None
+    ring.recall("acme", [(3, "e3"), (4, "e4")])
+    assert ring.since("acme", 2) == [(3, "e3"), (4, "e4"), (5, "e5"), (6, "e6")]
+    ring.remember("acme", 7, "e7")
+    assert [offset for offset, _ in ring.since("acme", 2) or ()] == [3, 4, 5, 6, 7]
+
+
+def test_what_does_not_fit_is_not_put_back_and_takes_nothing_away() -> None:
+    ring = filled(3, 5, 6)
+    assert not ring.has_room("acme", 2)
+    ring.recall("acme", [(3, "e3"), (4, "e4")])
+    assert ring.since("acme", 4) == [(5, "e5"), (6, "e6")]
+
+
+def test_an_empty_ring_takes_what_is_put_back_and_goes_on_from_there() -> None:
+    ring: Ring[str] = Ring(5)
+    assert ring.first("acme") is None
+    ring.recall("acme", [(1, "e1"), (2, "e2")])
+    ring.remember("acme", 3, "e3")
+    assert ring.since("acme", 0) == [(1, "e1"), (2, "e2"), (3, "e3")]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hub.realtime.engineio.packets import Kind, Packet, Wire, decode, decode_payload, encode_payload
 from hub.realtime.engineio.session import Reason, Session, State
 from hub.realtime.errors import ProtocolError
+from hub.realtime.places import Places
 
 
 class Carrier:
@@ -48,6 +49,10 @@ class Owner:
 
     def __init__(self) -> None:
         self.closed: list[Reason] = []
+        self.overflowed = 0
+
+    def session_overflowed(self) -> None:
+        self.overflowed += 1
 
     def session_closed(self, session: Session, reason: Reason) -> None:
         self.closed.append(reason)
@@ -55,7 +60,7 @@ class Owner:
 
 def make(*, busy: bool = False) -> tuple[Session, Carrier, Owner]:
     owner, carrier = Owner(), Carrier(busy=busy)
-    session = Session("s", owner)
+    session = Session("s", owner, Places().take(""))
     session.carrier, session.state = carrier, State.OPEN
     return session, carrier, owner
 
@@ -189,6 +194,7 @@ def test_an_outbox_is_bounded_by_packets_and_by_bytes(wires: list[str]) -> None:
     for wire in wires:
         session.send(wire)
     assert owner.closed == [Reason.ERROR]
+    assert owner.overflowed == 1
     assert session.drain() == []
 
 

@@ -7,14 +7,16 @@ import contextlib
 import gzip
 import logging
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import structlog
 from aiohttp import web as aio
 
 from hub.domain.errors import RateLimited
-from hub.web.routing import public
-from tests.doors import KEY, LOOPBACK, USER, Doors, doors
+from hub.web.routes import ROUTES
+from hub.web.routing import assemble, public
+from tests.doors import KEY, LOOPBACK, OPTIONS, USER, Behind, Doors, doors
 
 GOOD = b'{"type": "test", "to": "user:1"}'
 
@@ -288,3 +290,11 @@ async def test_requests_follow_each_other_on_one_connection(web: Doors) -> None:
     refused = await web.call("POST", "/notifications", data=b"x" * 5000, headers=USER)
     assert refused.refused == (403, "scope_missing")  # its body was never read
     assert (await web.get("/livez")).status == 200
+
+
+def test_all_methods_of_a_path_are_found_at_the_first_look() -> None:
+    """Otherwise a request is matched against every path that stands between two of its own."""
+    hub: Any = Behind(OPTIONS)
+    app = assemble(hub, ROUTES)
+    paths = [resource.canonical for resource in app.router.resources()]
+    assert len(paths) == len(set(paths))

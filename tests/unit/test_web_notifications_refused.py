@@ -32,6 +32,10 @@ def with_(**changes: Any) -> dict[str, Any]:
     return GOOD | changes
 
 
+def near(**changes: Any) -> dict[str, Any]:
+    return {"near": {"lat": 21.0, "lon": 105.8, "radiusMeters": 500} | changes}
+
+
 BAD_BYTES = [
     (b"", 400, "json_invalid"),
     (b"{", 400, "json_invalid"),
@@ -92,7 +96,26 @@ BAD_FIELDS = [
     (with_(to={"id": True}), {"to.id"}),
     (with_(to={"id": "1", "email": "nobody", "phone": "call me", "x": 1}), {"to.email", "to.phone", "to.x"}),
     (with_(to=[{"id": "1"}, {"id": "2"}]), {"to.1"}),
-    (with_(to={"near": {"lat": 21.0, "lon": 105.8, "radiusMeters": 500}}), {"to.near"}),
+    (with_(to={"near": None}), {"to.near"}),
+    (with_(to={"near": {}}), {"to.near.lat", "to.near.lon", "to.near.radiusMeters"}),
+    (with_(to=near(lat="21")), {"to.near.lat"}),
+    (with_(to=near(lat=True)), {"to.near.lat"}),
+    (with_(to=near(lat=85.06)), {"to.near.lat"}),
+    (with_(to=near(lat=-85.06)), {"to.near.lat"}),
+    (with_(to=near(lon=180.01)), {"to.near.lon"}),
+    (with_(to=near(lon=-180.01)), {"to.near.lon"}),
+    (with_(to=near(lon=1e300)), {"to.near.lon"}),
+    (with_(to=near(radiusMeters=0)), {"to.near.radiusMeters"}),
+    (with_(to=near(radiusMeters=-500)), {"to.near.radiusMeters"}),
+    (with_(to=near(radiusMeters=50_001)), {"to.near.radiusMeters"}),
+    (with_(to=near(radiusMeters=None)), {"to.near.radiusMeters"}),
+    (with_(to=near(role="a b")), {"to.near.role"}),
+    (with_(to=near(role=["ADMIN"])), {"to.near.role"}),
+    (with_(to=near(radius=5)), {"to.near.radius"}),
+    (with_(to=near() | {"id": "7"}), {"to.id"}),
+    (with_(to=["user:1", near(), near()]), {"to.2"}),
+    (with_(to=["user:1", near(lat=91)]), {"to.1.near.lat"}),
+    (with_(exclude=near()), {"exclude"}),
     (with_(collapseKey="k"), {"collapseKey"}),
     (with_(data=[]), {"data"}),
     (with_(data="x"), {"data"}),
@@ -162,8 +185,6 @@ async def test_a_name_that_only_resembles_the_protocol_is_free(web: Doors, name:
 
 
 async def test_what_does_not_exist_yet_is_refused_plainly(web: Doors) -> None:
-    near = await web.post("/notifications", with_(to={"near": {"lat": 1, "lon": 2}}), headers=KEY)
-    assert "not supported" in near.fields["to.near"]
     collapse = await web.post("/notifications", with_(collapseKey="jobs"), headers=KEY)
     assert "not supported" in collapse.fields["collapseKey"]
 

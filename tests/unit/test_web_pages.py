@@ -138,3 +138,20 @@ async def test_nothing_of_development_exists_in_production(method: str, path: st
         assert (await web.call(method, path)).refused == (404, "not_found")
     async with doors() as web:
         assert (await web.call(method, path)).status != 404
+
+
+async def test_the_page_of_the_api_may_load_from_the_hub_alone(static: Path) -> None:
+    (static / "docs.html").write_text("<h1>the API</h1>")
+    async with doors() as web:
+        answer = await web.get("/docs")
+    assert (answer.status, answer.body) == (200, b"<h1>the API</h1>")
+    rules = dict(rule.strip().split(" ", 1) for rule in answer.headers["Content-Security-Policy"].split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"] == rules["connect-src"] == "'self'"
+    assert rules["frame-ancestors"] == "'none'"
+
+
+async def test_the_outbox_knows_one_other_format() -> None:
+    async with doors() as web:
+        assert (await web.get("/dev/outbox?format=xml")).refused == (400, "invalid_request")
+        assert (await web.get("/dev/outbox?format=")).status == 200

@@ -147,3 +147,11 @@ async def test_a_person_is_shown_and_forgotten(web: Doors) -> None:
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 async def test_nobody_is_404(web: Doors, method: str) -> None:
     assert (await web.call(method, "/users/zoe", headers=KEY)).refused == (404, "person_unknown")
+
+
+async def test_an_entry_of_a_batch_cannot_name_a_tenant_of_its_own(web: Doors) -> None:
+    body = {"users": [{"id": "ana"}, {"id": "bruno", "tenantId": "globex"}]}
+    answer = await web.call("PUT", "/users/batch", json=body, headers=PLATFORM)
+    assert answer.refused == (422, "validation_failed")
+    assert answer.fields == {"users.1.tenantId": "is not a known field"}
+    assert web.hub.stored == []

@@ -44,6 +44,23 @@ def test_a_name_twice_is_refused_wherever_it_stands(around: Any, twice: dict[str
         parse(text, max_depth=100)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":1,"a" :2}',
+        '{"a" :1,"a":2}',
+        '{"a":1,"a"\n:2}',
+        '{"a":1,"a"\r:2}',
+        '{"a":1,"a"\t:2}',
+        '{"a":"\\":","a":1}',
+        '{"a":1,"\\u0061":2}',
+    ],
+)
+def test_a_name_twice_is_refused_however_its_colon_is_written(text: str) -> None:
+    with pytest.raises(JsonInvalid, match="twice"):
+        parse(text.encode(), max_depth=100)
+
+
 @given(VALUES)
 def test_depth_is_counted_in_levels(value: Any) -> None:
     def levels(item: Any) -> int:

@@ -134,13 +134,17 @@ async def push(server: EngineServer, session: Session, request: web.Request) -> 
         session.close(Reason.ERROR)
         return refuse("body too slow", 408)
     except ValueError as error:  # ProtocolError, bad UTF-8
-        fault = error if isinstance(error, ProtocolError) else ProtocolError("bad UTF-8")
-        server.note(fault)
         session.close(Reason.ERROR)
-        return refuse(str(fault), 413 if isinstance(error, TooLarge) else 400)
+        return _judge(server, error)  # kept in a local here, it would keep this frame, and so the body
     if session.worker is not None and len(session.inbox or ()) > server.max_inbox:
         await asyncio.wait([session.worker])  # back-pressure
     return reply("ok")
+
+
+def _judge(server: EngineServer, error: ValueError) -> web.Response:
+    fault = error if isinstance(error, ProtocolError) else ProtocolError("bad UTF-8")
+    server.note(fault)
+    return refuse(str(fault), 413 if isinstance(error, TooLarge) else 400)
 
 
 async def _read_body(request: web.Request, limit: int, timeout: float) -> bytes:

@@ -10,20 +10,24 @@ import asyncio
 import inspect
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import orjson
 import structlog
 from aiohttp import web
 
+from hub.domain.errors import Refusal
 from hub.realtime.departures import Departures
+from hub.realtime.engineio.head import Head
 from hub.realtime.engineio.packets import Kind, Packet, encode_payload
 from hub.realtime.engineio.polling import PollingCarrier, poll, push, refuse, reply
-from hub.realtime.engineio.requests import environ_of, peer_address, same_host
+from hub.realtime.engineio.requests import environ_of, same_host, take_place
 from hub.realtime.engineio.session import Reason, Session, State
 from hub.realtime.engineio.websocket import SocketCarrier
 from hub.realtime.errors import ProtocolError
 from hub.realtime.outflow import Tick
+from hub.realtime.places import Place, Places
 from hub.realtime.pulse import Pulse
 from hub.realtime.serial import Serial
 from hub.realtime.takeover import Taken, take_over
@@ -36,7 +40,10 @@ MAX_PACKETS = 10_000  # in one POST; its bytes are bounded anyway
 
 
 class EngineServer:
-    """Engine.IO v4 on aiohttp. `async_handlers`, `logger`, `json`: python-socketio's, unused."""
+    """Engine.IO v4 on aiohttp. `async_handlers`, `logger`, `json`: python-socketio's, unused.
+
+    The `connect` handler is called and not awaited: a transport exists, but who it is has yet to be asked.
+    """
 
     async_mode = "aiohttp"
     reason = Reason
@@ -47,7 +54,8 @@ class EngineServer:
         *,
         tick: Tick | None = None,
         origin_allowed: Callable[[str, web.Request], bool] = same_host,
-        address_of: Callable[[web.Request], str] = peer_address,
+        enter: Callable[[web.Request], Place] | None = None,
+        turned_away: Callable[[Refusal], None] = lambda refusal: None,
         ping_interval: float = 20,
         ping_timeout: float = 15,
         max_payload: int = 64 << 10,
@@ -63,7 +71,8 @@ class EngineServer:
     ) -> None:
         self.tick = tick or Tick()
         self.origin_allowed = origin_allowed
-        self.address_of = address_of
+        self.enter = enter or partial(take_place, Places())
+        self.turned_away = turned_away  # told of each transport that got no place
         self.max_payload = max_payload
         self.transports = tuple(transports)
         self.upgrade_timeout = upgrade_timeout
@@ -149,7 +158,11 @@ class EngineServer:
         origin = request.headers.get("Origin")
         if origin is not None and not self.origin_allowed(origin, request):
             return refuse("origin not allowed", 403)
-        response = await self._route(request)
+        try:
+            response = await self._route(request)
+        except Refusal as refusal:
+            self.turned_away(refusal)
+            raise
         if origin is not None and isinstance(response, web.Response):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Allow-Credentials"] = "true"
@@ -186,7 +199,7 @@ class EngineServer:
     async def _open_polling(self, request: web.Request) -> web.StreamResponse:
         if request.method != "GET":
             return refuse("a session starts with GET")
-        session = await self._open(request, PollingCarrier(self.tick), ("websocket",))
+        session = self._open(request, PollingCarrier(self.tick), ("websocket",))
         if session is None:
             return refuse("no session could be opened", 500)
         return reply(encode_payload(session.drain()))
@@ -198,27 +211,56 @@ class EngineServer:
             key = accept_key(request)
         except HandshakeError as error:
             return refuse(str(error))
-        session: Session | None
-        if sid is None:
-            session = await self._open(request, None, ())
-            if session is None:
-                return refuse("no session could be opened", 500)
-        else:
-            session = self._upgradable(sid)
+        session = self._open(request, None, ()) if sid is None else self._upgradable(sid)
+        if session is None and sid is None:
+            return refuse("no session could be opened", 500)
         try:
             transport = take_over(request)
         except ConnectionResetError as error:
             if session is not None and sid is None:
                 session.close(Reason.GONE)
             return refuse(str(error))
-        carrier = SocketCarrier(self, transport, session, probing=sid is not None)
-        carrier.begin(key)
-        if session is not None:
-            if sid is None:
-                session.start(carrier)
-            else:
-                self.probes.add(sid)
+        self._carry(session, transport, key, probing=sid is not None)
         return Taken()
+
+    def take(self, head: Head) -> bool:
+        """Begin a session on the WebSocket that `head` asks for, without an HTTP server.
+
+        False: nothing was done, because the answer is another one than yes; `handle_request` knows which.
+        """
+        query, origin = head.query, head.headers.get("Origin")
+        request = cast(web.Request, head)  # it has what is asked of one here
+        if (
+            self._closing
+            or "sid" in query
+            or query.get("EIO") != "4"
+            or query.get("transport") != "websocket"
+            or "websocket" not in self.transports
+            or (origin is not None and not self.origin_allowed(origin, request))
+        ):
+            return False
+        try:
+            key = accept_key(request)
+            session = self._open(request, None, ())
+        except (HandshakeError, Refusal):
+            return False
+        if session is None:
+            return False
+        self._carry(session, head.transport, key, probing=False)
+        return True
+
+    def _carry(
+        self, session: Session | None, transport: asyncio.Transport, key: bytes, *, probing: bool
+    ) -> None:
+        """Answer the handshake; from now on the WebSocket carries the session, or probes to."""
+        carrier = SocketCarrier(self, transport, session, probing=probing)
+        carrier.begin(key)
+        if session is None:
+            return
+        if probing:
+            self.probes.add(session.sid)
+        else:
+            session.start(carrier)
 
     def _upgradable(self, sid: str) -> Session | None:
         """The session a WebSocket may take over; None: the WebSocket is accepted, then closed."""
@@ -232,11 +274,15 @@ class EngineServer:
             return None
         return session
 
-    async def _open(
+    def _open(
         self, request: web.Request, carrier: PollingCarrier | None, upgrades: Sequence[str]
     ) -> Session | None:
-        """Create a session and tell the application; None when that has failed."""
-        session = Session(self.generate_id(), self)
+        """Create a session and tell the application; None when that has failed.
+
+        What `enter` raises when there is no place goes out as it is.
+        """
+        place = self.enter(request)
+        session = Session(self.generate_id(), self, place)
         session.carrier = carrier
         self.sessions[session.sid] = session
         beat = self.pulse.heartbeat
@@ -253,11 +299,10 @@ class EngineServer:
             ).decode()
         )
         try:
-            await self._call("connect", session.sid, environ_of(request, self.address_of(request)))
-        except BaseException as error:
+            if (opened := self.handlers.get("connect")) is not None:
+                opened(session.sid, environ_of(request, place.address))
+        except Exception:
             self.forget(session)
-            if not isinstance(error, Exception):
-                raise
             log.exception("the connect handler failed", action="session.open")
             return None
         if session.state is not State.OPENING:
@@ -296,7 +341,11 @@ class EngineServer:
         return await result if inspect.isawaitable(result) else result
 
     # -- Owner ---------------------------------------------------------------------------------------
+    def session_overflowed(self) -> None:
+        self.tick.cut["unpolled"] += 1
+
     def session_closed(self, session: Session, reason: Reason) -> None:
+        session.place.leave()
         if session.kicked:
             asyncio.get_running_loop().call_later(self.linger, self.forget, session)
         else:
@@ -304,5 +353,6 @@ class EngineServer:
         self._serial.put_last(session, ("disconnect", session.sid, str(reason)))
 
     def forget(self, session: Session) -> None:
+        session.place.leave()
         self.sessions.pop(session.sid, None)
         self.probes.discard(session.sid)

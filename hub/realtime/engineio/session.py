@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from hub.realtime.engineio.packets import Kind, Packet, Wire
 from hub.realtime.errors import ProtocolError
 from hub.realtime.outflow import Outflow
+from hub.realtime.places import Place
 
 
 class Reason(enum.StrEnum):
@@ -73,18 +74,21 @@ class Owner(Protocol):
 
     def session_closed(self, session: Session, reason: Reason, /) -> None: ...
 
+    def session_overflowed(self) -> None: ...
+
 
 class Session:
     """One Engine.IO session. Containers exist only while used: an idle session owns none."""
 
     __slots__ = (
         *("_waiting", "awaiting_pong", "beat", "carrier", "deadline", "inbox", "outbox", "outbox_bytes"),
-        *("owner", "sid", "state", "user", "worker"),
+        *("owner", "place", "sid", "state", "user", "worker"),
     )
 
-    def __init__(self, sid: str, owner: Owner) -> None:
+    def __init__(self, sid: str, owner: Owner, place: Place) -> None:
         self.sid = sid
         self.owner = owner
+        self.place = place
         self.state = State.OPENING
         self.carrier: Carrier | None = None
         self.outbox: list[Wire] | None = None
@@ -124,6 +128,7 @@ class Session:
         owner = self.owner
         if self.outbox_bytes > owner.max_outbox_bytes or len(self.outbox or ()) > owner.max_outbox_packets:
             self.drain()
+            owner.session_overflowed()
             self.close(Reason.ERROR)
         else:
             self._wake()

@@ -1,0 +1,88 @@
+"""The port: every connection comes in here, gets its time for a first head, and goes where it belongs.
+
+A WebSocket of Socket.IO goes to it straight away, everything else to aiohttp. `stop` ends the listening and
+leaves open connections alone; `close` ends those that are aiohttp's. Does not know what is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from hub.realtime.outflow import set_user_timeout
+from hub.web.arrivals import Arrivals
+from hub.web.front import Front
+from hub.web.sockets import Sockets
+
+BACKLOG = 4096
+# The longest line of a request's head: a token has up to 8 KiB, and its address may hold it.
+MAX_LINE = 16 << 10
+# How long the rest of a refused body is read, so that its sender reads the refusal.
+LINGER_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenOptions:
+    """Seconds until the head of a connection's first request must be there, and between two requests; how
+    many connections may owe their first head."""
+
+    head_timeout: float = 10.0
+    keepalive_timeout: float = 75.0
+    most_silent: int = 10_000
+
+
+class Listening:
+    """For `app`, of which `sockets` is a part."""
+
+    def __init__(self, app: web.Application, sockets: Sockets, options: ListenOptions) -> None:
+        self._options = options
+        self._front = Front(app, sockets)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,  # the hub writes its own, without tokens
+            handler_cancellation=True,
+            shutdown_timeout=1.0,
+            keepalive_timeout=options.keepalive_timeout,
+            lingering_time=LINGER_SECONDS,
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_LINE,
+        )
+        self._arrivals: Arrivals | None = None
+        self._server: asyncio.Server | None = None
+
+    async def open(
+        self, host: str, port: int, *, share: bool = False, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Listen. `share`: with other processes that do the same. Raises OSError when it cannot."""
+        await self._runner.setup()
+        assert self._runner.server is not None
+        self._arrivals = Arrivals(
+            self._runner.server,
+            timeout=self._options.head_timeout,
+            most=self._options.most_silent,
+            take=self._front.take,
+        )
+        self._server = await asyncio.get_running_loop().create_server(
+            self._arrivals,
+            host,
+            port,
+            backlog=BACKLOG,
+            reuse_port=share,
+            ssl=tls,
+            ssl_handshake_timeout=self._options.head_timeout if tls is not None else None,
+        )
+        for sock in self._server.sockets:
+            set_user_timeout(sock)
+
+    def stop(self) -> None:
+        """Nobody comes in any more; who has not asked for anything yet is sent away."""
+        if self._server is not None and self._arrivals is not None:
+            self._server.close()
+            self._arrivals.close()
+
+    async def close(self) -> None:
+        self.stop()
+        await self._runner.cleanup()

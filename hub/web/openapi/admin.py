@@ -1,0 +1,200 @@
+"""What admins see and do."""
+
+from __future__ import annotations
+
+from hub.domain.errors import (
+    ConnectionUnknown,
+    DeliveryUnknown,
+    Invalid,
+    KeyUnknown,
+    RoomInvalid,
+    StateConflict,
+    ValidationFailed,
+)
+from hub.web.openapi import examples
+from hub.web.openapi.operation import Answer, Operation, json, nothing, path, query
+from hub.web.openapi.parameters import (
+    AFTER_PLACE,
+    FILTERS,
+    LIMIT,
+    LIST,
+    ONCE,
+    PAGE,
+    SPAN,
+    TAKEN,
+    TENANT,
+    TYPE,
+)
+from hub.web.openapi.sending import SENDS
+from hub.web.openapi.shapes import ROOM, ULID, many, ref, text, words
+
+_ADMIN = "Admin"
+_PLATFORM = "Platform"
+_READS = (Invalid, ValidationFailed)
+_KEY_ID = path("id", ULID, "the id of an API key")
+
+
+def _rows(description: str, name: str) -> Answer:
+    return json(description, many(ref(name)), "Link")
+
+
+OPERATIONS: dict[str, Operation] = {
+    "GET /admin/presence": Operation(
+        id="showPresence",
+        tag=_ADMIN,
+        parameters=(
+            query("room", ROOM, "any room of the tenant; default the whole tenant"),
+            LIMIT,
+            query("user", LIST, "of these users it is said whether they are online"),
+            TENANT,
+        ),
+        answers={200: json("Who is online, over all processes", ref("Presence"))},
+        refuses=(*_READS, RoomInvalid),
+    ),
+    "GET /admin/notifications/logs": Operation(
+        id="showLog",
+        tag=_ADMIN,
+        parameters=(
+            *(*FILTERS, TYPE, *SPAN, LIMIT, AFTER_PLACE),
+            query("format", words(("json", "csv")), "csv: all rows as a stream"),
+            TENANT,
+        ),
+        answers={
+            200: Answer(
+                description="Newest first: a row for each delivery, and one for each notification itself",
+                content={
+                    "application/json": many(ref("LogRow")),
+                    "text/csv": text("the same names, then rows"),
+                },
+                headers=("Link",),
+            )
+        },
+        refuses=_READS,
+    ),
+    "GET /admin/notifications/stats": Operation(
+        id="showStats",
+        tag=_ADMIN,
+        parameters=(
+            *SPAN,
+            query("bucket", text(pattern="^[0-9]{1,6}[smhd]$", default="1h"), "at most 1000 of them"),
+            TENANT,
+        ),
+        answers={200: json("Counts, delays and the queue", ref("Stats"))},
+        refuses=_READS,
+    ),
+    "POST /admin/notifications/broadcast": Operation(
+        id="broadcast",
+        tag=_ADMIN,
+        parameters=(TENANT, ONCE),
+        body=ref("Broadcast"),
+        examples={
+            "to everybody": {
+                "title": "The pool is closed",
+                "message": "Until noon.",
+                "tenantId": examples.TENANT,
+            },
+            "to a role": {
+                "type": "system",
+                "role": "ADMIN",
+                "title": "New rates",
+                "tenantId": examples.TENANT,
+            },
+        },
+        answers={202: TAKEN},
+        refuses=SENDS,
+    ),
+    "GET /admin/deliveries": Operation(
+        id="listDeliveries",
+        tag=_ADMIN,
+        description="`status=dead` are the dead letters.",
+        parameters=(*FILTERS, *SPAN, *PAGE, TENANT),
+        answers={200: _rows("Deliveries as they stand, newest first", "Delivery")},
+        refuses=_READS,
+    ),
+    "POST /admin/deliveries/{id}/retry": Operation(
+        id="retryDelivery",
+        tag=_ADMIN,
+        parameters=(path("id", ULID, "the id of a delivery"), TENANT),
+        answers={200: json("The delivery as it stands now", ref("Delivery"))},
+        refuses=(DeliveryUnknown, StateConflict),
+    ),
+    "POST /admin/revoke": Operation(
+        id="revokeTokens",
+        tag=_ADMIN,
+        description="Within two seconds the tokens are refused in every process, and their connections end.",
+        parameters=(TENANT,),
+        body=ref("Revoke"),
+        examples={
+            "a user's": {"userId": examples.GUEST["id"], "tenantId": examples.TENANT},
+            "all that are older": {"issuedBefore": "2026-11-20T10:00:00Z", "tenantId": examples.TENANT},
+        },
+        answers={200: json("Until when they are called back", ref("Revoked"))},
+    ),
+    "POST /admin/connections/{sid}/disconnect": Operation(
+        id="disconnect",
+        tag=_ADMIN,
+        description="The token stays good: to keep somebody out, revoke.",
+        parameters=(path("sid", text(pattern="^[!-.0-~]{1,128}$"), "as `connected` says it"), TENANT),
+        answers={204: nothing("It is ended")},
+        refuses=(ConnectionUnknown,),
+    ),
+    "POST /admin/api-keys": Operation(
+        id="createKey",
+        tag=_ADMIN,
+        description="A platform key that names no tenant makes another key of the platform.",
+        parameters=(TENANT,),
+        body=ref("NewKey"),
+        examples={"for a backend": {"scopes": ["notify"], "name": "the shop", "tenantId": examples.TENANT}},
+        answers={201: json("The key, with its secret", ref("KeyWithSecret"))},
+    ),
+    "GET /admin/api-keys": Operation(
+        id="listKeys",
+        tag=_ADMIN,
+        parameters=(TENANT,),
+        answers={200: json("All of them, revoked ones too", many(ref("Key")))},
+    ),
+    "DELETE /admin/api-keys/{id}": Operation(
+        id="revokeKey",
+        tag=_ADMIN,
+        parameters=(_KEY_ID, TENANT),
+        answers={204: nothing("It works no longer")},
+        refuses=(KeyUnknown,),
+    ),
+    "GET /admin/audit": Operation(
+        id="showAudit",
+        tag=_ADMIN,
+        parameters=(
+            query("action", text(maxLength=160)),
+            query("actor", text(maxLength=160)),
+            LIMIT,
+            query("after", text(maxLength=160), "what the link to the next page says"),
+            TENANT,
+        ),
+        answers={200: _rows("What admins did, newest first", "Note")},
+        refuses=_READS,
+    ),
+    "POST /admin/tenants": Operation(
+        id="createTenant",
+        tag=_PLATFORM,
+        body=ref("NewTenant"),
+        examples={"a hotel": {"id": examples.TENANT}},
+        answers={
+            201: json(
+                "It is new",
+                ref("Tenant"),
+                example={"id": examples.TENANT, "epoch": "k3f9", "events": 0, "createdAt": examples.AT},
+            ),
+            200: json("It was there", ref("Tenant")),
+        },
+    ),
+    "GET /admin/tenants": Operation(
+        id="listTenants",
+        tag=_PLATFORM,
+        parameters=(
+            LIMIT,
+            query("after", text(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"), "the id of a tenant"),
+        ),
+        answers={200: _rows("Tenants by their ids", "Tenant")},
+        refuses=_READS,
+    ),
+}

@@ -1,0 +1,125 @@
+"""The schemas of what admins are answered. Rows of the log keep the names that programs read them by."""
+
+from __future__ import annotations
+
+from hub.domain.access import SCOPES
+from hub.web.openapi.shapes import (
+    CHANNEL,
+    OUTSIDE,
+    ROOM,
+    STATUS,
+    TIME,
+    ULID,
+    USER,
+    Schema,
+    counts,
+    flag,
+    many,
+    nullable,
+    number,
+    record,
+    ref,
+    text,
+    whole,
+    words,
+)
+
+_KEY: dict[str, Schema] = {
+    "id": ULID,
+    "tenantId": nullable(text("null: the whole platform")),
+    "name": nullable(text()),
+    "scopes": many(words(SCOPES)),
+    "prefix": text("how the secret begins"),
+    "createdAt": TIME,
+    "revokedAt": nullable(TIME),
+}
+COUNTED: dict[str, Schema] = {
+    "room": ROOM,
+    "totalOnline": whole("users with at least one connection"),
+    "byRole": counts(whole()),
+    "connections": whole(),
+    "sessions": whole(),
+}
+PARTIAL = {"partial": flag("true while only the connections of this process can be counted", const=True)}
+
+SCHEMAS: dict[str, Schema] = {
+    "OnlineUser": record({"userId": USER, "roles": many(text()), "connections": whole()}),
+    "NamedUser": record({"userId": USER, "online": flag(), "lastSeen": nullable(TIME)}),
+    "Presence": record(
+        COUNTED
+        | {
+            "byTransport": counts(whole()),
+            "nodes": counts(whole(), "connections by process"),
+            "users": many(ref("OnlineUser"), "the first ones by id"),
+        },
+        PARTIAL | {"named": many(ref("NamedUser"), "those that were asked for by `user`")},
+    ),
+    "LogRow": record(
+        {
+            "id": ULID,
+            "user_id": nullable(USER),
+            "event": text("the type"),
+            "payload": {"type": "object"},
+            "delivered": flag(),
+            "delivered_at": nullable(TIME),
+            "error": nullable(text()),
+            "created_at": TIME,
+            "channel": CHANNEL,
+            "attempts": whole(),
+        },
+        description="a delivery, or (channel inApp) a notification itself",
+    ),
+    "Delivery": record(
+        {
+            "id": ULID,
+            "notificationId": ULID,
+            "userId": USER,
+            "channel": OUTSIDE,
+            "status": STATUS,
+            "attempts": whole(),
+            "dueAt": nullable(TIME),
+            "reason": nullable(text()),
+            "error": nullable(text()),
+            "provider": nullable(text()),
+            "maybeDuplicate": flag(),
+            "at": TIME,
+        },
+        description="one notification to one person on one outside channel, as it stands",
+    ),
+    "Stats": record(
+        {
+            "from": TIME,
+            "to": TIME,
+            "bucketSeconds": whole(minimum=1),
+            "complete": flag("false: the span holds more than was counted"),
+            "notifications": whole(),
+            "byType": counts(whole()),
+            "byChannel": counts(counts(whole())),
+            "byStatus": counts(whole()),
+            "overTime": many(
+                record({"at": TIME, "notifications": whole(), "deliveries": counts(whole())}), "buckets"
+            ),
+            "latencyMs": record(
+                {"count": whole(), "p50": nullable(number()), "p99": nullable(number())},
+                description="from being stored to being taken by the provider",
+            ),
+            "queue": record({"depth": whole(), "oldestDueAt": nullable(TIME), "ageSeconds": number()}),
+        }
+    ),
+    "Revoked": record({"issuedBefore": TIME, "expiresAt": TIME | {"description": "when it is forgotten"}}),
+    "Key": record(_KEY),
+    "KeyWithSecret": record(_KEY | {"secret": text("shown this once")}),
+    "Tenant": record({"id": text(), "epoch": text(), "events": whole(), "createdAt": TIME}),
+    "Note": record(
+        {
+            "id": ULID,
+            "actor": text(examples=["user:1"]),
+            "action": text(examples=["token.revoke"]),
+            "target": nullable(text()),
+            "details": {"type": "object"},
+            "requestId": nullable(text()),
+            "at": TIME,
+        },
+        description="what an admin did",
+    ),
+}
