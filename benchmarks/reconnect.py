@@ -17,7 +17,7 @@ from benchmarks.running import IDLE, Run
 from benchmarks.servers import HubServer
 
 MISSED = 5
-AT_ONCE = 2000  # handshakes under way; the others stand in line, as in the backlog of a listening socket
+AT_ONCE = 4000  # handshakes under way; the others stand in line, as in the backlog of a listening socket
 SECONDS = 60.0
 
 

@@ -89,7 +89,7 @@ def _records(heads: object, tenant: str, data: bytes, at: int) -> list[Record]:
     records = []
     for kind, offset, epoch, meta, size in heads:
         record = Record(tenant, kind, offset, epoch, meta, data[at : at + size])
-        if not record.sound or type(size) is not int or len(record.body) != size:
+        if not (record.sound and type(size) is int and len(record.body) == size):
             raise ValueError
         records.append(record)
         at += size

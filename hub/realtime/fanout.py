@@ -82,6 +82,10 @@ class Fanout:
         room = self._rooms.get(key)
         return () if room is None else _members(room)
 
+    def hears(self, keys: Iterable[str]) -> bool:
+        """Whether somebody is in one of these rooms."""
+        return not self._rooms.keys().isdisjoint(keys)
+
     def rooms(self) -> Collection[str]:
         """The keys of all rooms somebody is in."""
         return self._rooms.keys()

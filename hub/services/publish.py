@@ -59,15 +59,23 @@ def frame_of(record: Record) -> Frame:
 
 
 class Past:
-    """One recent event as the ring keeps it."""
+    """One recent event as the ring keeps it. Its frame is made for the first who is to have it."""
 
-    __slots__ = ("exclude", "expires", "frame", "rooms")
+    __slots__ = ("_frame", "_record", "exclude", "expires", "rooms")
 
-    def __init__(self, record: Record, frame: Frame, rooms: frozenset[str], exclude: frozenset[str]) -> None:
-        self.frame = frame
-        self.rooms = rooms
-        self.exclude = exclude
-        self.expires: float | None = record.meta.get("e")
+    def __init__(self, record: Record) -> None:
+        tenant, meta = record.tenant, record.meta
+        self._record = record
+        self._frame: Frame | None = None
+        self.rooms = frozenset([room_key(tenant, room) for room in meta["r"]])
+        self.exclude = frozenset([room_key(tenant, room) for room in meta.get("x", ())])
+        self.expires: float | None = meta.get("e")
+
+    @property
+    def frame(self) -> Frame:
+        if self._frame is None:
+            self._frame = frame_of(self._record)
+        return self._frame
 
     def is_for(self, rooms: Iterable[str], now: float) -> bool:
         """Whether a connection in these rooms (keys) should have it, at `now` in Unix seconds."""
@@ -75,13 +83,6 @@ class Past:
             return False
         rooms = set(rooms)
         return not self.rooms.isdisjoint(rooms) and self.exclude.isdisjoint(rooms)
-
-
-def past_of(record: Record, frame: Frame) -> Past:
-    """An event's record and frame, for the ring."""
-    tenant, meta = record.tenant, record.meta
-    rooms = frozenset(room_key(tenant, room) for room in meta["r"])
-    return Past(record, frame, rooms, frozenset(room_key(tenant, room) for room in meta.get("x", ())))
 
 
 class Publish:
@@ -163,16 +164,21 @@ class Publish:
                 self._presence(record)
             return
         tenant, meta = record.tenant, record.meta
+        if record.ordered:
+            past = Past(record)
+            self._ring.remember(tenant, record.offset, past)
+            if self._fanout.hears(past.rooms):
+                self._fanout.publish(past.frame, past.rooms, past.exclude)
+            return
+        rooms = [room_key(tenant, room) for room in meta["r"]]
+        if not self._fanout.hears(rooms):
+            return  # most of what is for one person, in most processes
         if record.kind == "signal":
-            rooms = [room_key(tenant, room) for room in meta["r"]]
             args = [dumps(arg) for arg in loads(record.body)]
             self._fanout.publish(Frame.signal(meta["n"], args), rooms, skip=meta.get("s"))
-            return
-        frame = frame_of(record)
-        past = past_of(record, frame)
-        if record.offset:
-            self._ring.remember(tenant, record.offset, past)
-        self._fanout.publish(frame, past.rooms, past.exclude)
+        else:
+            exclude = [room_key(tenant, room) for room in meta.get("x", ())]
+            self._fanout.publish(frame_of(record), rooms, exclude)
 
     async def fill(self, tenant: str, after: int, upto: int) -> list[Record]:
         """What the bus has lost, from SQL: offsets after+1 to `upto`, at most a page."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 
 from hub.realtime.replay import Ring
-from hub.services.publish import Past, frame_of, past_of, record_of
+from hub.services.publish import Past, record_of
 from hub.store.events import EventLog
 
 PAGE = 500
@@ -47,8 +47,6 @@ class Recall:
             page = await self._log.range(tenant, after, upto, limit=PAGE)
             if [event.offset for event in page] != list(range(after + 1, after + 1 + len(page))) or not page:
                 return
-            for event in page:
-                record = record_of(event)
-                found.append((event.offset, past_of(record, frame_of(record))))
+            found += [(event.offset, Past(record_of(event))) for event in page]
             after = page[-1].offset
         self._ring.recall(tenant, found)
