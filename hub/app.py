@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -87,7 +87,7 @@ from hub.store.scheduled import Scheduled
 from hub.store.stats import Statistics
 from hub.store.tenants import Tenants
 from hub.store.trail import Trail
-from hub.web.background import end
+from hub.web.background import Background
 from hub.web.events import Pace
 from hub.web.plain import Plain
 from hub.web.sockets import Sockets
@@ -115,7 +115,7 @@ class Hub:
         self.options = web_options(settings)
         self.registry = registry()
         self.db = db
-        self._tasks: list[asyncio.Task[None]] = []
+        self._background = Background()
         self._draining = False
 
         # What is stored.
@@ -296,20 +296,21 @@ class Hub:
         await self.log.open()
         await self.bus.open()
         await self.revocations.look()
-        self._tasks.append(asyncio.create_task(self.revocations.watch(), name="hub-revocations"))
-        self._tasks.append(asyncio.create_task(self._end_revoked(), name="hub-end-revoked"))
+        self._background.spawn(self.revocations.watch())
+        self._background.spawn(self._end_revoked())
         await self.presence.open()
         if self.settings.development:
             await self.keys.ensure(DEVELOPMENT_KEY, None, SCOPES, "the development key", now=utc_now())
         self.lag.open()
-        self._every(1.0, self._sweep)
-        self._every(1.0, self.tally.flush)
-        self._every(ACKNOWLEDGE_SECONDS, self.delivered.flush)
-        self._every(NEWS_SECONDS, self.presence.sweep)
-        self._every(self.settings.heartbeat_ms / 1000, self._upkeep.beat)
-        self._every(self.settings.sse_cleanup_interval / 1000, self._upkeep.reap)
-        self._every(self.settings.recovery_seconds / 4, self.recovery.renew)
-        self._every(self.settings.sse_heartbeat_interval / 1000, self._keep_alive)
+        every = self._background.every
+        every(1.0, self._upkeep.sweep)
+        every(1.0, self.tally.flush)
+        every(ACKNOWLEDGE_SECONDS, self.delivered.flush)
+        every(NEWS_SECONDS, self.presence.sweep)
+        every(self.settings.heartbeat_ms / 1000, self._upkeep.beat)
+        every(self.settings.sse_cleanup_interval / 1000, self._upkeep.reap)
+        every(self.settings.recovery_seconds / 4, self.recovery.renew)
+        every(self.settings.sse_heartbeat_interval / 1000, self.sse.keep_alive)
 
     async def drain(self) -> None:
         """Not ready any more; tell every connection when to come back, and end them all."""
@@ -327,7 +328,7 @@ class Hub:
             log.warning("some connections were cut", action="hub.drain_late")
 
     async def close(self) -> None:
-        await end(self._tasks)
+        await self._background.close()
         self.lag.close()
         await self.tally.flush()
         await self.presence.close()
@@ -379,9 +380,6 @@ class Hub:
             self.tally.add(f"{update.channel}:{update.status}")
         self.publish.announce(updates)
 
-    async def _sweep(self) -> None:
-        self._upkeep.sweep()
-
     async def _end_revoked(self) -> None:
         while True:
             await self.revocations.changed()
@@ -389,20 +387,6 @@ class Hub:
                 await self.sessions.end_revoked()
             except Exception:
                 log.exception("revoked connections were not ended", action="revocations.end_failed")
-
-    async def _keep_alive(self) -> None:
-        self.sse.keep_alive()
-
-    def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        async def run() -> None:
-            while True:
-                await asyncio.sleep(seconds)
-                try:
-                    await work()
-                except Exception:
-                    log.exception("a timer failed", action="timer.fail", work=work.__name__)
-
-        self._tasks.append(asyncio.create_task(run(), name=f"hub-{work.__name__}"))
 
 
 async def build(settings: Settings) -> Hub:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
 from hub.domain.errors import CursorInvalid
@@ -146,8 +145,3 @@ class Registry:
     def custom(self, name: str) -> EventType:
         """A type nobody registered: in-app only."""
         return EventType(name=name, wire=name, known=False)
-
-
-def matches(name: str, globs: Iterable[str]) -> bool:
-    """Whether a type's name is selected by one of the patterns (`booking.*`)."""
-    return any(fnmatchcase(name, glob) for glob in globs)

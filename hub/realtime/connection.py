@@ -58,7 +58,7 @@ class Connection:
 
     __slots__ = (
         *("_closed", "_end", "_held", "_profile", "_types", "acks", "context", "id", "leaving", "link"),
-        *("next_ack", "rooms", "tick", "user_key"),
+        *("next_ack", "rooms", "tick"),
     )
 
     def __init__(
@@ -77,7 +77,6 @@ class Connection:
         self.tick = tick
         self.context = context
         self.rooms: tuple[str, ...] = ()  # kept by Fanout
-        self.user_key = ""
         self.acks: dict[int, Callable[..., Any]] | None = None  # what the client has yet to acknowledge
         self.next_ack = 1
         self.leaving = False  # its disconnect handler has been called

@@ -147,7 +147,6 @@ class Sessions:
         names = [str(room) for room in rooms]
         for name in names:
             self._fanout.join(conn, room_key(who.tenant, name))
-        conn.user_key = conn.rooms[0]  # the user's own room; the same string
         self._presence.came(session)
         # No await between joining and this: what is dispatched after `position` is held, and nothing before.
         position = self._bus.position(who.tenant) or Position("", 0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
+
 from hub.web.background import Background, end
 
 
@@ -36,3 +38,27 @@ async def test_closing_ends_what_was_spawned() -> None:
     await asyncio.sleep(0)
     await background.close()
     assert ended.is_set()
+
+
+async def test_a_timer_goes_on_after_a_failure_and_ends_with_its_owner() -> None:
+    background = Background()
+    times: list[str] = []
+    thrice = asyncio.Event()
+
+    def plain() -> None:
+        times.append("plain")
+        raise RuntimeError("once more")
+
+    async def awaited() -> None:
+        times.append("awaited")
+        if times.count("plain") >= 3 and times.count("awaited") >= 3:
+            thrice.set()
+        raise RuntimeError("once more")
+
+    background.every(0.01, plain)
+    background.every(0.01, awaited)
+    with structlog.testing.capture_logs() as lines:
+        await asyncio.wait_for(thrice.wait(), 10)
+    assert {line["action"] for line in lines} == {"timer.fail"}
+    await background.close()
+    assert not background._tasks
