@@ -34,9 +34,10 @@ class Temporary:
 
 @dataclass(frozen=True, slots=True)
 class Permanent:
-    """Never; another try would end the same way."""
+    """Never; another try would end the same way. `gone`: nor would any other message to this address."""
 
     reason: str
+    gone: bool = False
 
 
 Outcome = Receipt | Temporary | Permanent

@@ -131,7 +131,7 @@ class Deliver:
             case Receipt(provider_id):
                 call = Call(number=number, outcome="sent", duration_ms=took)
                 return Step(status=Status.SENT, provider_id=printable(provider_id or ""), call=call)
-            case Permanent(reason):
+            case Permanent(reason=reason):
                 error = printable(reason)
                 call = Call(number=number, outcome="permanent", duration_ms=took, detail=error)
                 return Step(status=Status.DEAD, error=error, call=call)

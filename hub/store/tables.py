@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 
@@ -88,6 +89,15 @@ events = Table(
     Column("collapse_key", Name),
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
+    # What a new event with the same key replaces. Few events have one.
+    Index(
+        "ix_events_collapse",
+        "tenant",
+        "collapse_key",
+        "offset",
+        sqlite_where=text("collapse_key IS NOT NULL"),
+        postgresql_where=text("collapse_key IS NOT NULL"),
+    ),
     # What the inbox must leave out although its rooms hold it. Few: retention takes them out for good.
     Index(
         "ix_events_expiry",
@@ -193,6 +203,12 @@ deliveries = Table(
     # What `attempts` and `fence` were when an operator last retried it: from there patience counts anew.
     Column("past_attempts", Integer, nullable=False, server_default="0"),
     Column("past_fence", Integer, nullable=False, server_default="0"),
+    # Deliveries of one person and channel with the same digest leave in one message: whoever is claimed first
+    # takes the others along, and they name it here while it is being sent and afterwards.
+    Column("digest", Name),
+    Column("digest_of", Ulid),
+    # Not to be sent once its person has seen or read the notification (escalation).
+    Column("unless_seen", Boolean, nullable=False, server_default=false()),
     Index("ix_deliveries_due", "status", "due_at"),
     Index("ix_deliveries_user", "tenant", "user", "offset", "id"),
     Index("ix_deliveries_place", "tenant", "offset", "id"),
@@ -205,6 +221,26 @@ deliveries = Table(
         "id",
         sqlite_where=text("status = 'dead'"),
         postgresql_where=text("status = 'dead'"),
+    ),
+    # What waits for a digest, and what left in one.
+    Index(
+        "ix_deliveries_digest",
+        *("tenant", "user", "channel", "digest"),
+        sqlite_where=text("digest IS NOT NULL"),
+        postgresql_where=text("digest IS NOT NULL"),
+    ),
+    Index(
+        "ix_deliveries_digest_of",
+        "digest_of",
+        sqlite_where=text("digest_of IS NOT NULL"),
+        postgresql_where=text("digest_of IS NOT NULL"),
+    ),
+    # By a provider's own name for a message, which its callbacks use.
+    Index(
+        "ix_deliveries_provider_id",
+        "provider_id",
+        sqlite_where=text("provider_id IS NOT NULL"),
+        postgresql_where=text("provider_id IS NOT NULL"),
     ),
 )
 
@@ -242,6 +278,83 @@ people_roles = Table(
     Column("user", Name, primary_key=True),
     Index("ix_people_roles_user", "tenant", "user"),
     sqlite_with_rowid=False,
+)
+
+# What a person wants: the JSON of the contract, only what was said. A tenant's defaults are in its settings.
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("tenant", Tenant, primary_key=True),
+    Column("user", Name, primary_key=True),
+    Column("wishes", Text, nullable=False),  # JSON
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+# Who wants nothing in the app of a type ('*': of any that may be muted), so that a crowd's event can leave
+# them out.
+mutes = Table(
+    "mutes",
+    metadata,
+    Column("tenant", Tenant, primary_key=True),
+    Column("type", Name, primary_key=True),
+    Column("user", Name, primary_key=True),
+    Index("ix_mutes_user", "tenant", "user"),
+    sqlite_with_rowid=False,
+)
+
+# Addresses that get nothing any more. `address` is its SHA-256, hex, of the text without case: what
+# bounced or complained need not be readable here.
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("tenant", Tenant, primary_key=True),
+    Column("channel", String(16), primary_key=True),
+    Column("address", String(64), primary_key=True),
+    Column("hint", String(80), nullable=False),  # what an admin sees of it: a***@example.com
+    Column("reason", String(32), nullable=False),  # bounced, complained, unsubscribed, gone, manual
+    Column("delivery_id", Ulid),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_suppressions_age", "tenant", "created_at"),
+    sqlite_with_rowid=False,
+)
+
+# Browsers that get web push. One endpoint belongs to one user: whoever subscribed it last.
+push_subscriptions = Table(
+    "push_subscriptions",
+    metadata,
+    Column("id", Ulid, primary_key=True),
+    Column("tenant", Tenant, nullable=False),
+    Column("user", Name, nullable=False),
+    Column("endpoint_hash", String(64), nullable=False, unique=True),  # SHA-256 of the endpoint, hex
+    Column("subscription", Text, nullable=False),  # JSON: endpoint, keys {p256dh, auth}
+    Column("user_agent", String(300)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime),
+    Index("ix_push_subscriptions_user", "tenant", "user"),
+)
+
+# A tenant's own words in place of the ones that come with the hub. `locale` "": for every locale.
+templates = Table(
+    "templates",
+    metadata,
+    Column("tenant", Tenant, primary_key=True),
+    Column("type", Name, primary_key=True),
+    Column("channel", String(16), primary_key=True),
+    Column("locale", String(35), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False, index=True),
+    Column("updated_by", Name, nullable=False),
+)
+
+# How much of a budget is spent: one row for each window in which something was sent.
+spent = Table(
+    "spent",
+    metadata,
+    Column("tenant", Tenant, primary_key=True),
+    Column("budget", String(255), primary_key=True),
+    Column("window", UtcDateTime, primary_key=True),  # its start
+    Column("count", Integer, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False, index=True),
 )
 
 api_keys = Table(

@@ -104,6 +104,9 @@ async def test_an_append_stores_everything_that_belongs_to_it(log: EventLog, dat
         "updated_at": NOW,
         "past_attempts": 0,
         "past_fence": 0,
+        "digest": None,
+        "digest_of": None,
+        "unless_seen": False,
     }
     assert found[skipped.id]["status"] == "skipped"
     assert found[skipped.id]["reason"] == "no address"

@@ -16,7 +16,7 @@ from hub.store.migrate import current, migrate, pending
 from hub.store.tables import metadata
 from tests.databases import Postgres
 
-ALL = ["0001", "0002", "0003"]
+ALL = ["0001", "0002", "0003", "0004"]
 
 
 def blocking(url: str) -> str:
@@ -36,7 +36,13 @@ def test_a_migrated_sqlite_keeps_its_special_tables(sqlite_url: str) -> None:
     engine = create_engine(blocking(sqlite_url))
     with engine.connect() as conn:
         sql = text("SELECT name FROM sqlite_master WHERE sql LIKE '%WITHOUT ROWID%' ORDER BY name")
-        assert conn.execute(sql).scalars().all() == ["event_rooms", "people_roles", "receipts"]
+        assert conn.execute(sql).scalars().all() == [
+            "event_rooms",
+            "mutes",
+            "people_roles",
+            "receipts",
+            "suppressions",
+        ]
         assert conn.execute(text("PRAGMA journal_mode")).scalar() == "wal"
     engine.dispose()
 

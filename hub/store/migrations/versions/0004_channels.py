@@ -1,0 +1,112 @@
+"""What people want and refuse, browsers that get push, a tenant's own words, budgets and digests."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+TENANT = sa.String(length=64)
+NAME = sa.String(length=160)
+ULID = sa.String(length=26)
+TIME = sa.DateTime(timezone=True)
+
+
+def _partial(name: str, table: str, columns: list[str], where: str) -> None:
+    op.create_index(
+        name, table, columns, unique=False, sqlite_where=sa.text(where), postgresql_where=sa.text(where)
+    )
+
+
+def upgrade() -> None:
+    op.create_table(
+        "preferences",
+        sa.Column("tenant", TENANT, nullable=False),
+        sa.Column("user", NAME, nullable=False),
+        sa.Column("wishes", sa.Text(), nullable=False),
+        sa.Column("updated_at", TIME, nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "user", name=op.f("pk_preferences")),
+    )
+    op.create_table(
+        "mutes",
+        sa.Column("tenant", TENANT, nullable=False),
+        sa.Column("type", NAME, nullable=False),
+        sa.Column("user", NAME, nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "type", "user", name=op.f("pk_mutes")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_mutes_user", "mutes", ["tenant", "user"], unique=False)
+    op.create_table(
+        "suppressions",
+        sa.Column("tenant", TENANT, nullable=False),
+        sa.Column("channel", sa.String(length=16), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("hint", sa.String(length=80), nullable=False),
+        sa.Column("reason", sa.String(length=32), nullable=False),
+        sa.Column("delivery_id", ULID, nullable=True),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "channel", "address", name=op.f("pk_suppressions")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_suppressions_age", "suppressions", ["tenant", "created_at"], unique=False)
+    op.create_table(
+        "push_subscriptions",
+        sa.Column("id", ULID, nullable=False),
+        sa.Column("tenant", TENANT, nullable=False),
+        sa.Column("user", NAME, nullable=False),
+        sa.Column("endpoint_hash", sa.String(length=64), nullable=False),
+        sa.Column("subscription", sa.Text(), nullable=False),
+        sa.Column("user_agent", sa.String(length=300), nullable=True),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("used_at", TIME, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_push_subscriptions")),
+        sa.UniqueConstraint("endpoint_hash", name=op.f("uq_push_subscriptions_endpoint_hash")),
+    )
+    op.create_index("ix_push_subscriptions_user", "push_subscriptions", ["tenant", "user"], unique=False)
+    op.create_table(
+        "templates",
+        sa.Column("tenant", TENANT, nullable=False),
+        sa.Column("type", NAME, nullable=False),
+        sa.Column("channel", sa.String(length=16), nullable=False),
+        sa.Column("locale", sa.String(length=35), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("updated_at", TIME, nullable=False),
+        sa.Column("updated_by", NAME, nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "type", "channel", "locale", name=op.f("pk_templates")),
+    )
+    op.create_index(op.f("ix_templates_updated_at"), "templates", ["updated_at"], unique=False)
+    op.create_table(
+        "spent",
+        sa.Column("tenant", TENANT, nullable=False),
+        sa.Column("budget", sa.String(length=255), nullable=False),
+        sa.Column("window", TIME, nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("ends_at", TIME, nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "budget", "window", name=op.f("pk_spent")),
+    )
+    op.create_index(op.f("ix_spent_ends_at"), "spent", ["ends_at"], unique=False)
+    op.add_column("deliveries", sa.Column("digest", NAME, nullable=True))
+    op.add_column("deliveries", sa.Column("digest_of", ULID, nullable=True))
+    op.add_column(
+        "deliveries", sa.Column("unless_seen", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
+    digest = ["tenant", "user", "channel", "digest"]
+    _partial("ix_deliveries_digest", "deliveries", digest, "digest IS NOT NULL")
+    _partial("ix_deliveries_digest_of", "deliveries", ["digest_of"], "digest_of IS NOT NULL")
+    _partial("ix_deliveries_provider_id", "deliveries", ["provider_id"], "provider_id IS NOT NULL")
+    collapse = ["tenant", "collapse_key", "offset"]
+    _partial("ix_events_collapse", "events", collapse, "collapse_key IS NOT NULL")
+
+
+def downgrade() -> None:
+    op.drop_index("ix_events_collapse", "events")
+    for name in ("provider_id", "digest_of", "digest"):
+        op.drop_index(f"ix_deliveries_{name}", "deliveries")
+    for name in ("unless_seen", "digest_of", "digest"):
+        op.drop_column("deliveries", name)
+    for name in ("spent", "templates", "push_subscriptions", "suppressions", "mutes", "preferences"):
+        op.drop_table(name)
