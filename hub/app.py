@@ -64,6 +64,7 @@ from hub.services.revocations import Revocations
 from hub.services.session import SessionRules
 from hub.services.sessions import Sessions
 from hub.services.timers import Timers
+from hub.services.unsubscribe import UnsubscribeLinks
 from hub.services.upkeep import DRAIN_SPREAD_MS, Upkeep
 from hub.services.whereabouts import Whereabouts
 from hub.settings import DEVELOPMENT_KEY, Settings
@@ -162,6 +163,7 @@ class Hub:
             log=self.log,
             require_valid=self.revocations.require_valid,
         )
+        self.links = UnsubscribeLinks(settings.link_secret, public_url=settings.public_url)
         render = Render(public_url=settings.public_url)
         self._providers = providers(settings, self.outbox)
         channels = frozenset(self._providers)

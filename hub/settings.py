@@ -119,6 +119,10 @@ class Settings(BaseSettings):
     jwt_expires_in: int = setting("7d", "life of the tokens that `hub token` makes: seconds, or 15m, 12h, 7d")
     jwt_audience: str | None = setting(None, "required `aud`, when set")
     jwt_issuer: str | None = setting(None, "required `iss`, when set")
+    unsubscribe_key: SecretStr | None = setting(
+        None,
+        "signs links to unsubscribe (32 bytes or more); unset: made from JWT_SECRET; with neither: no links",
+    )
     token_cookie: str = setting("access_token", "name of the cookie that may hold the token")
     token_in_query: bool = setting(True, "whether `?token=` is read")
     auto_tenants: bool | None = setting(
@@ -282,6 +286,14 @@ class Settings(BaseSettings):
         return self.jwt_secret.get_secret_value() if self.jwt_secret else DEVELOPMENT_SECRET
 
     @property
+    def link_secret(self) -> str | None:
+        """What signs links to unsubscribe. None: nothing that an outsider could not know."""
+        if self.unsubscribe_key is not None:
+            return self.unsubscribe_key.get_secret_value()
+        weak = self.secret == DEVELOPMENT_SECRET or len(self.secret.encode()) < MIN_SECRET_BYTES
+        return None if weak and not self.development else self.secret
+
+    @property
     def creates_tenants(self) -> bool:
         return self.development if self.auto_tenants is None else self.auto_tenants
 
@@ -303,6 +315,9 @@ class Settings(BaseSettings):
                 f"JWT_SECRET: needs at least {MIN_SECRET_BYTES} random bytes, "
                 "for example the output of: openssl rand -base64 48"
             )
+        link_key = self.unsubscribe_key.get_secret_value() if self.unsubscribe_key else None
+        if link_key is not None and len(link_key.encode()) < MIN_SECRET_BYTES:
+            faults.append(f"HUB_UNSUBSCRIBE_KEY: needs at least {MIN_SECRET_BYTES} random bytes")
         if "*" in self.cors_origin:
             faults.append("CORS_ORIGIN: '*' is refused with credentials; list the origins of your pages")
         if self.database.startswith("sqlite") and self.workers > 1:

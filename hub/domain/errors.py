@@ -14,7 +14,7 @@ the doors turn it into a problem+json body, an `error` event or a `connect_error
     ├── Forbidden           403  somebody, but not this
     │   └── RoomForbidden, ScopeMissing, TenantForbidden, OriginForbidden
     ├── Missing             404  TenantUnknown, PersonUnknown, NotificationUnknown, DeliveryUnknown,
-    │                            ConnectionUnknown, KeyUnknown
+    │                            ConnectionUnknown, KeyUnknown, LinkInvalid
     ├── Conflict            409  IdempotencyConflict (422), StateConflict
     ├── RateLimited         429  TooManyConnections
     └── Unavailable         503  StoreUnavailable, Draining, ProcessFull, EventTimeout
@@ -306,6 +306,16 @@ class KeyUnknown(Missing):
     """
 
     code, title = "key_unknown", "Unknown API key"
+
+
+class LinkInvalid(Missing):
+    """The link to unsubscribe is cut off, changed, or was made with another key.
+
+    Open it as it stands in the mail. When every link is refused, compare `HUB_UNSUBSCRIBE_KEY` with what it
+    was when the mails were sent.
+    """
+
+    code, title = "link_invalid", "This link does not work"
 
 
 class Conflict(Refusal):
