@@ -1,0 +1,5 @@
+/** All elements: importing this defines them. Each module beside it defines its own alone. */
+export { HubBell } from "./bell";
+export { provideClient } from "./clients";
+export { HubElement } from "./element";
+export { HubToasts } from "./toasts";
