@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from hub import __version__
-from hub.commands import access, describe, doctor, launch, send
+from hub.commands import access, describe, doctor, launch, send, simulate
 from hub.commands.start import Fault
 from hub.domain.errors import Refusal
 from hub.settings import SettingsRefused
@@ -31,6 +31,7 @@ tenants = typer.Typer(help="Tenants.", no_args_is_help=True)
 app.command("dev")(launch.dev)
 app.command("serve")(launch.serve)
 app.command("worker")(launch.worker)
+app.command("simulate")(simulate.simulate)
 app.command("migrate")(launch.migrate)
 app.command("token")(access.token)
 app.command("send")(send.send)

@@ -8,5 +8,6 @@ pytest_plugins = [
     "tests.living",
     "tests.loglines",
     "tests.mailservers",
+    "tests.simulators",
     "tests.valkeys",
 ]

@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("hub.web", "tasks"),
     ("hub.services",),
-    ("hub.realtime", "hub.store", "hub.cluster", "hub.providers"),
+    ("hub.realtime", "hub.store", "hub.cluster", "hub.providers", "hub.simulator"),
     ("hub.domain",),
 )
 ROOF = 0
@@ -48,6 +48,7 @@ FOREIGN: dict[str, frozenset[str]] = {
     "hub.store": frozenset({"redis", "socketio", "aiohttp", "celery"}),
     "hub.cluster": frozenset({"sqlalchemy", "socketio", "aiohttp", "celery"}),
     "hub.providers": frozenset({"sqlalchemy", "redis", "socketio", "celery"}),
+    "hub.simulator": frozenset({"sqlalchemy", "redis", "socketio", "celery"}),
     "hub.domain": frozenset(
         {
             *("asyncio", "threading", "time", "random", "secrets", "uuid", "os", "sys", "pathlib", "socket"),
