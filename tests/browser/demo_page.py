@@ -10,13 +10,30 @@ from urllib.parse import urlencode
 import aiohttp
 from playwright.async_api import Browser, Locator, Page, expect
 
+SHARED = frozenset(
+    {"tenant", "notice", "booking-type", "booking-guest", "post", "answer"}
+    | {"delivery", "letter", "mail", "mail-body", "mail-close"}
+)
+"""What stands on the page once; everything else is there for each person."""
+
 
 class DemoPage:
-    def __init__(self, page: Page) -> None:
+    """The page, and the person on one `side` of it."""
+
+    def __init__(self, page: Page, side: str = "left") -> None:
         self.page = page
+        self.pane = page.get_by_test_id(side)
 
     def part(self, name: str) -> Locator:
-        return self.page.get_by_test_id(name)
+        return (self.page if name in SHARED else self.pane).get_by_test_id(name)
+
+    def note(self, id: str) -> Locator:
+        """A notification in the open bell."""
+        return self.part("inbox").locator(f'[data-id="{id}"]')
+
+    @property
+    def unread(self) -> Locator:
+        return self.part("inbox").locator(".unread")
 
     @property
     def events(self) -> Locator:
@@ -37,7 +54,7 @@ class DemoPage:
         return str(accepted["id"])
 
     def event(self, id: str) -> Locator:
-        return self.page.locator(f'[data-testid="event"][data-id="{id}"]')
+        return self.pane.locator(f'[data-testid="event"][data-id="{id}"]')
 
     async def ids(self) -> list[str]:
         found: list[str] = await self.events.evaluate_all("rows => rows.map(row => row.dataset.id)")
@@ -46,7 +63,14 @@ class DemoPage:
 
 @asynccontextmanager
 async def visit(
-    browser: Browser, url: str, *, tenant: str, user: str, transport: str = "socketio", **context: Any
+    browser: Browser,
+    url: str,
+    *,
+    tenant: str,
+    user: str,
+    other: str = "nobody",
+    transport: str = "socketio",
+    **context: Any,
 ) -> AsyncIterator[DemoPage]:
     """The page, online, with nothing unread. At the end no script may have failed in it."""
     await read_everything(url, tenant, user)
@@ -55,7 +79,8 @@ async def visit(
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda line: faults.append(line.text) if "Content Security" in line.text else None)
-    await page.goto(f"{url}/?{urlencode({'tenant': tenant, 'user': user, 'transport': transport})}")
+    asked = {"tenant": tenant, "user": user, "other": other, "transport": transport}
+    await page.goto(f"{url}/?{urlencode(asked)}")
     demo = DemoPage(page)
     await demo.is_in_state("online")
     try:

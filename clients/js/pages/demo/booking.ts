@@ -1,7 +1,7 @@
 /** The form that makes something happen in the hotel. */
 import { book } from "./api";
 import type { Hotel } from "./api";
-import { find, make } from "./dom";
+import { find, make } from "../dom";
 
 const HAPPENINGS: Record<string, string> = {
   "booking.created": "A booking was made",

@@ -1,24 +1,28 @@
 /**
- * Each delivery with its latest status; one line per delivery, however often it changes. Changes are not
+ * Each delivery with its latest status; one line per delivery, however often it changes and whoever is told. Changes are not
  * replayed, so what was under way when the line was lost is no longer shown.
  */
 import type { HubClient } from "../../src/client";
 import type { Off } from "../../src/emitter";
 import type { DeliveryUpdate } from "../../src/protocol";
-import { clock, find, make, prepend } from "./dom";
+import { clock, find, make, prepend } from "../dom";
 
 const MOST = 8;
 const OVER = new Set(["sent", "delivered", "opened", "dead", "skipped", "cancelled"]);
 
 export function deliveries(hub: HubClient): Off[] {
-  find("deliveries").replaceChildren();
-  find("deliveries-empty").hidden = false;
   return [
     hub.on("delivery:update", show),
     hub.on("connection", ({ status }) => {
       if (status !== "online") forget();
     }),
   ];
+}
+
+/** Somebody else has other deliveries. */
+export function forgetDeliveries(): void {
+  find("deliveries").replaceChildren();
+  find("deliveries-empty").hidden = false;
 }
 
 function forget(): void {

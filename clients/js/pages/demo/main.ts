@@ -1,46 +1,24 @@
 /**
- * The demo page: one hotel, one person, one connection, and every panel fed from it. Choosing somebody else
- * makes a new client. The choice stands in the address, so that a second window can be somebody else.
+ * The demo page: one hotel and two of its people side by side, each with a connection of its own. The choices stand
+ * in the address, so that a second window can be other people.
  */
-import { HubClient } from "../../src/client";
-import type { Off } from "../../src/emitter";
-import type { TransportName } from "../../src/transport";
+import "../../src/ui/bell";
+import "../../src/ui/toasts";
+import { find, make, reason } from "../dom";
 import { hotels } from "./api";
-import type { Hotel, Person } from "./api";
-import { bell } from "./bell";
+import type { Hotel } from "./api";
 import { booking, offerGuests } from "./booking";
-import { connection } from "./connection";
-import { deliveries } from "./deliveries";
-import { find, make } from "./dom";
-import { outbox } from "./outbox";
-import { stream } from "./stream";
-import { toasts } from "./toasts";
+import { Pane } from "./pane";
 
-const PANELS = [connection, bell, stream, deliveries, outbox, toasts];
-const [tenant, user] = [find<HTMLSelectElement>("tenant"), find<HTMLSelectElement>("user")];
-const transport = find<HTMLFieldSetElement>("transport");
+const SIDES = [
+  { side: "left", user: "user", transport: "transport" },
+  { side: "right", user: "other", transport: "otherTransport" },
+] as const;
+const tenant = find<HTMLSelectElement>("tenant");
 const address = new URLSearchParams(location.search);
 
-let client: HubClient | null = null;
-let offs: Off[] = [];
-
-function become(hotel: Hotel, person: Person): void {
-  client?.disconnect();
-  for (const off of offs) off();
-  const hub = new HubClient({ token: person.token, transport: chosenTransport() });
-  client = hub;
-  offs = PANELS.flatMap((panel) => panel(hub));
-  hub.connect();
-  address.set("tenant", hotel.id);
-  address.set("user", person.id);
-  remember();
-}
-
-function chosenTransport(): TransportName {
-  return transport.querySelector<HTMLInputElement>("input:checked")?.value === "sse" ? "sse" : "socketio";
-}
-
-function remember(): void {
+function remember(name: string, value: string): void {
+  address.set(name, value);
   history.replaceState(null, "", `?${address}`);
 }
 
@@ -50,14 +28,10 @@ function chosen<T extends { id: string }>(choices: T[], id: string | null): T {
   return found;
 }
 
-function enter(hotel: Hotel): void {
-  user.replaceChildren(
-    ...hotel.users.map(({ id, name, role }) => make("option", { value: id }, `${name} (${role})`)),
-  );
+function enter(hotel: Hotel, panes: Pane[]): void {
+  remember("tenant", hotel.id);
   offerGuests(hotel);
-  const person = chosen(hotel.users, address.get("user"));
-  user.value = person.id;
-  become(hotel, person);
+  SIDES.forEach(({ user }, at) => panes[at]?.enter(hotel, address.get(user)));
 }
 
 async function start(): Promise<void> {
@@ -65,23 +39,22 @@ async function start(): Promise<void> {
   const hotel = (): Hotel => chosen(all, tenant.value);
   tenant.replaceChildren(...all.map(({ id, name }) => make("option", { value: id }, name)));
   tenant.value = chosen(all, address.get("tenant")).id;
-  for (const input of transport.querySelectorAll("input")) {
-    input.checked = input.value === (address.get("transport") ?? "socketio");
-  }
-  tenant.addEventListener("change", () => enter(hotel()));
-  user.addEventListener("change", () => become(hotel(), chosen(hotel().users, user.value)));
-  transport.addEventListener("change", () => {
-    address.set("transport", chosenTransport());
-    remember();
-    client?.switchTo(chosenTransport());
+  const panes = SIDES.map(({ side, user, transport }, at) => {
+    const pane = new Pane(side, address.get(transport), {
+      optional: at > 0,
+      became: (id) => remember(user, id),
+      switched: (name) => remember(transport, name),
+    });
+    find("panes").append(pane.root);
+    return pane;
   });
+  tenant.addEventListener("change", () => enter(hotel(), panes));
   booking(hotel);
-  enter(hotel());
+  enter(hotel(), panes);
 }
 
 start().catch((fault: unknown) => {
   const notice = find("notice");
   notice.hidden = false;
-  const why = fault instanceof Error ? fault.message : String(fault);
-  notice.textContent = `The demo cannot start: ${why}. It needs a hub that runs in development.`;
+  notice.textContent = `The demo cannot start: ${reason(fault)}. It needs a hub that runs in development.`;
 });

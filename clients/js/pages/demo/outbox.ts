@@ -6,7 +6,7 @@ import type { HubClient } from "../../src/client";
 import type { Off } from "../../src/emitter";
 import { outbox as load } from "./api";
 import type { Mail } from "./api";
-import { clock, find, make } from "./dom";
+import { clock, find, make } from "../dom";
 
 const MOST = 20;
 

@@ -2,7 +2,7 @@
 import type { HubClient, Received } from "../../src/client";
 import type { Off } from "../../src/emitter";
 import type { SignalName } from "../../src/protocol";
-import { clock, find, make, prepend } from "./dom";
+import { clock, find, make, prepend } from "../dom";
 
 const MOST = 100;
 const SIGNALS: SignalName[] = [
@@ -15,24 +15,19 @@ const SIGNALS: SignalName[] = [
   "error",
 ];
 
-export function stream(hub: HubClient): Off[] {
-  const clear = find("clear");
-  const empty = (): void => {
-    find("stream").replaceChildren();
-    find("stream-empty").hidden = false;
+/** `pane` has the list and the text that stands there while it is empty. */
+export function stream(hub: HubClient, pane: HTMLElement): Off[] {
+  const [list, empty] = [find("stream", pane), find("stream-empty", pane)];
+  const add = (row: HTMLElement): void => {
+    [list.hidden, empty.hidden] = [false, true];
+    prepend(list, row, MOST);
   };
-  empty();
-  clear.addEventListener("click", empty);
+  list.replaceChildren();
+  [list.hidden, empty.hidden] = [true, false];
   return [
     hub.on("event", (received) => add(event(received))),
     ...SIGNALS.map((name) => hub.on(name, (payload: unknown) => add(signal(name, payload)))),
-    () => clear.removeEventListener("click", empty),
   ];
-}
-
-function add(row: HTMLElement): void {
-  find("stream-empty").hidden = true;
-  prepend(find("stream"), row, MOST);
 }
 
 function event({ envelope, replayed }: Received): HTMLElement {
