@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 import aiohttp
 from playwright.async_api import Browser, Locator, Page, expect
+
+from hub.settings import DEVELOPMENT_KEY
 
 SHARED = frozenset(
     {"tenant", "notice", "booking-type", "booking-guest", "post", "answer"}
@@ -52,6 +54,16 @@ class DemoPage:
             await self.part("post").click()
         accepted: dict[str, Any] = await (await answered.value).json()
         return str(accepted["id"])
+
+    async def notify(self, to: str, **content: str) -> str:
+        """A notification to the app alone, as a backend of the visited hotel sends it. Returns its id."""
+        tenant = await self.part("tenant").input_value()
+        body = {"tenantId": tenant, "type": "system", "to": to, "channels": ["inApp"], **content}
+        headers = {"Authorization": f"Bearer {DEVELOPMENT_KEY}"}
+        address = urljoin(self.page.url, "/notifications")
+        async with aiohttp.ClientSession(headers=headers) as http, http.post(address, json=body) as answer:
+            assert answer.status == 202, await answer.text()
+            return str((await answer.json())["id"])
 
     def event(self, id: str) -> Locator:
         return self.pane.locator(f'[data-testid="event"][data-id="{id}"]')

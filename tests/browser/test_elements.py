@@ -1,0 +1,106 @@
+"""The elements in a real browser against a real hub: by keyboard, for everybody, and when requests fail."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Browser, Request, expect
+
+from tests.browser.accessible import faults_of
+from tests.browser.demo_page import DemoPage, visit
+from tests.hubs import HubCluster
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
+FOCUSED = """() => {
+  let focused = document.activeElement;
+  while (focused?.shadowRoot?.activeElement) focused = focused.shadowRoot.activeElement;
+  return focused?.dataset.testid ?? focused?.closest("[data-id]")?.dataset.id ?? focused?.id;
+}"""
+
+
+async def focused(demo: DemoPage) -> str:
+    place: str = await demo.page.evaluate(FOCUSED)
+    return place
+
+
+async def test_the_bell_is_used_with_the_keyboard_alone(running_hub: HubCluster, browser: Browser) -> None:
+    [url] = running_hub.urls
+    async with visit(browser, url, tenant="city-hotel", user="ana") as demo:
+        keyboard = demo.page.keyboard
+        older, newer = await demo.send(guest="ana"), await demo.send("booking.confirmed", "ana")
+        await expect(demo.part("badge")).to_have_text("2")
+        await demo.part("user").focus()
+        await keyboard.press("Tab")
+        assert await focused(demo) == "bell"
+        await keyboard.press("Enter")
+        await expect(demo.part("inbox")).to_be_visible()
+        await keyboard.press("ArrowDown")
+        assert await focused(demo) == newer
+        await keyboard.press("ArrowDown")
+        assert await focused(demo) == older
+        await keyboard.press("Enter")  # reads it and closes
+        await expect(demo.part("inbox")).to_be_hidden()
+        await expect(demo.part("badge")).to_have_text("1")
+        assert await focused(demo) == "bell"
+
+        await keyboard.press("ArrowDown")
+        seen = []
+        for _ in range(8):
+            await keyboard.press("Tab")
+            seen.append(await focused(demo))
+        assert seen[0] == "mark-all"
+        assert seen.count("mark-all") >= 2  # round and round, and never out
+        assert not {"bell", "user", "cut"} & set(seen)
+        await demo.part("tab-all").focus()
+        await keyboard.press("ArrowRight")
+        await expect(demo.part("tab-unread")).to_have_attribute("aria-selected", "true")
+        await expect(demo.note(older)).to_have_count(0)
+        await expect(demo.note(newer)).to_be_visible()
+        await keyboard.press("Escape")
+        await expect(demo.part("inbox")).to_be_hidden()
+        assert await focused(demo) == "bell"
+
+
+async def test_a_link_is_followed_and_what_it_belongs_to_read(
+    running_hub: HubCluster, browser: Browser
+) -> None:
+    [url] = running_hub.urls
+    async with visit(browser, url, tenant="city-hotel", user="bruno") as demo:
+        linked = await demo.notify("user:bruno", title="The API", link="/docs")
+        await expect(demo.part("badge")).to_have_text("1")
+        await demo.part("bell").click()
+        async with demo.page.expect_response("**/read"):
+            await demo.note(linked).get_by_text("The API").click()
+        await demo.page.wait_for_url("**/docs")
+
+
+async def test_what_arrives_is_shown_without_another_request(
+    running_hub: HubCluster, browser: Browser
+) -> None:
+    [url] = running_hub.urls
+    async with visit(browser, url, tenant="resort-hotel", user="clara") as demo:
+        await expect(demo.part("status-dot")).to_be_visible()
+        asked: list[Request] = []
+        demo.page.on("request", lambda request: asked.append(request))
+        for count in range(1, 4):
+            await demo.notify("user:clara", title=f"Number {count}")
+            await expect(demo.part("badge")).to_have_text(str(count))
+        await demo.part("bell").click()
+        await expect(demo.unread).to_have_count(3)
+        assert [request.url for request in asked if "/dev/" not in request.url] == []
+
+
+@SCHEMES
+async def test_axe_finds_nothing_in_the_demo_with_the_bell_open(
+    running_hub: HubCluster, browser: Browser, scheme: str
+) -> None:
+    [url] = running_hub.urls
+    looks = {"color_scheme": scheme, "reduced_motion": "reduce"}
+    async with visit(browser, url, tenant="city-hotel", user="ana", other="bruno", **looks) as demo:
+        for kind in ("booking.created", "payment.received", "booking.cancelled"):
+            await expect(demo.event(await demo.send(kind, "ana"))).to_be_visible()
+        await expect(demo.part("letter").nth(1)).to_be_visible()
+        assert await faults_of(demo.page) == []
+        await demo.part("bell").click()
+        await demo.part("inbox").locator(".row").first.hover()
+        assert await faults_of(demo.page) == []
