@@ -6,6 +6,7 @@ everything that got through.
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -31,9 +32,11 @@ from hub.domain.errors import (
 from hub.domain.message import Message
 from hub.services.inbox import Marked
 from hub.services.wire import dumps, loads
+from hub.web.arrivals import Arrivals
 from hub.web.context import WebOptions
 from hub.web.routes import ROUTES
 from hub.web.routing import Route, assemble
+from hub.web.short import ShortWay
 from hub.web.traffic import Traffic
 from tests.described import watch
 from tests.hubs import LOOPBACK, free_port
@@ -258,6 +261,7 @@ class Doors:
     def __init__(self, hub: Behind, http: aiohttp.ClientSession, port: int) -> None:
         self.hub = hub
         self.port = port
+        self.long = 0  # connections that are aiohttp's
         self._http = http
 
     async def call(
@@ -316,21 +320,37 @@ class Called:
 
 
 @asynccontextmanager
-async def doors(*, routes: Iterable[Route] = ROUTES, **options: Any) -> AsyncIterator[Doors]:
-    """A server with these options changed, on loopback."""
+async def doors(
+    *, routes: Iterable[Route] = ROUTES, short: bool = False, keepalive: float = 60.0, **options: Any
+) -> AsyncIterator[Doors]:
+    """A server with these options changed, on loopback. `short`: with the short way, for what may take it;
+    `keepalive` in seconds is of connections that are on it."""
     hub = Behind(replace(OPTIONS, **options))
     app = assemble(hub, routes)
     # What stands behind these doors answers less than a hub; what they refuse is their own.
     watched = watch(app, whole=False) if routes is ROUTES else None
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, lingering_time=0.2)
     await runner.setup()
+    long = runner.server
+    assert long is not None
     port = free_port()
+
+    def onward() -> asyncio.Protocol:
+        served.long += 1
+        return long()
+
+    way = ShortWay(app, onward, keepalive=keepalive)
+    arrivals = Arrivals(onward, timeout=20.0, most=100, take=way.take if short else None)
+    server = await asyncio.get_running_loop().create_server(arrivals, LOOPBACK, port)
     try:
-        await web.TCPSite(runner, LOOPBACK, port).start()
         jar = aiohttp.DummyCookieJar()
         async with aiohttp.ClientSession(cookie_jar=jar, auto_decompress=True) as http:
-            yield Doors(hub, http, port)
+            served = Doors(hub, http, port)
+            yield served
     finally:
+        server.close()
+        arrivals.close()
+        await way.close(1.0)
         await runner.cleanup()
     if watched is not None:
         watched.require_none()

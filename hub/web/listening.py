@@ -1,7 +1,8 @@
 """The port: every connection comes in here, gets its time for a first head, and goes where it belongs.
 
-A WebSocket of Socket.IO goes to it straight away, everything else to aiohttp. `stop` ends the listening and
-leaves open connections alone; `close` ends those that are aiohttp's. Does not know what is served.
+A WebSocket of Socket.IO goes to it straight away, a request that many send takes the short way, everything
+else goes to aiohttp. `stop` ends the listening and leaves open connections alone; `close` ends those of
+plain requests. Does not know what is served.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from aiohttp import web
 from hub.realtime.outflow import set_user_timeout
 from hub.web.arrivals import Arrivals
 from hub.web.front import Front
+from hub.web.short import ShortWay
 from hub.web.sockets import Sockets
 
 BACKLOG = 4096
@@ -22,6 +24,8 @@ BACKLOG = 4096
 MAX_LINE = 16 << 10
 # How long the rest of a refused body is read, so that its sender reads the refusal.
 LINGER_SECONDS = 2.0
+# What a request under way gets when the process ends.
+SHUTDOWN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,18 +43,20 @@ class Listening:
 
     def __init__(self, app: web.Application, sockets: Sockets, options: ListenOptions) -> None:
         self._options = options
+        self._app = app
         self._front = Front(app, sockets)
         self._runner = web.AppRunner(
             app,
             access_log=None,  # the hub writes its own, without tokens
             handler_cancellation=True,
-            shutdown_timeout=1.0,
+            shutdown_timeout=SHUTDOWN_SECONDS,
             keepalive_timeout=options.keepalive_timeout,
             lingering_time=LINGER_SECONDS,
             max_line_size=MAX_LINE,
             max_field_size=MAX_LINE,
         )
         self._arrivals: Arrivals | None = None
+        self._short: ShortWay | None = None
         self._server: asyncio.Server | None = None
 
     async def open(
@@ -58,12 +64,14 @@ class Listening:
     ) -> None:
         """Listen. `share`: with other processes that do the same. Raises OSError when it cannot."""
         await self._runner.setup()
-        assert self._runner.server is not None
+        onward = self._runner.server
+        assert onward is not None
+        self._short = short = ShortWay(self._app, onward, keepalive=self._options.keepalive_timeout)
         self._arrivals = Arrivals(
-            self._runner.server,
+            onward,
             timeout=self._options.head_timeout,
             most=self._options.most_silent,
-            take=self._front.take,
+            take=lambda transport, data: self._front.take(transport, data) or short.take(transport, data),
         )
         self._server = await asyncio.get_running_loop().create_server(
             self._arrivals,
@@ -85,4 +93,6 @@ class Listening:
 
     async def close(self) -> None:
         self.stop()
+        if self._short is not None:
+            await self._short.close(SHUTDOWN_SECONDS)
         await self._runner.cleanup()

@@ -39,8 +39,8 @@ ROUTES: tuple[Route, ...] = (
     stream("/api/notifications/stream", sse.notification_envelopes, "Notifications, wrapped", access="user"),
     stream("/ws/notifications", plain.accept, "The same on a plain WebSocket", access="user"),
     # The caller's own notification centre.
-    user("GET", "/notifications", inbox.page, "The caller's notifications, newest first"),
-    user("GET", "/notifications/unread-count", inbox.unread_count, "How many are unread"),
+    user("GET", "/notifications", inbox.page, "The caller's notifications, newest first", short=True),
+    user("GET", "/notifications/unread-count", inbox.unread_count, "How many are unread", short=True),
     user("GET", "/notifications/stats", inbox.stats, "What the caller has, by type and by channel"),
     user("PATCH", "/notifications/read-all", inbox.mark_all_read, "Mark all as read"),
     user("GET", "/notifications/{id}", inbox.one, "One notification"),
@@ -55,10 +55,18 @@ ROUTES: tuple[Route, ...] = (
     user("PUT", "/me/location", location.put, "Where the caller is now"),
     user("DELETE", "/me/location", location.forget, "Forget where the caller is"),
     # What backends send.
-    backend("POST", "/notifications", notifications.send, "Notify rooms or a user"),
-    backend("POST", "/notifications/batch", notifications.send_batch, "Many notifications in one request"),
+    backend("POST", "/notifications", notifications.send, "Notify rooms or a user", short=True),
+    backend(
+        "POST",
+        "/notifications/batch",
+        notifications.send_batch,
+        "Many notifications in one request",
+        short=True,
+    ),
     backend("DELETE", "/notifications/{id}/pending", notifications.cancel_pending, "Cancel what is unsent"),
-    backend("POST", "/events", notifications.send_event, "Send a realtime event that enters no inbox"),
+    backend(
+        "POST", "/events", notifications.send_event, "Send a realtime event that enters no inbox", short=True
+    ),
     backend("POST", "/api/sse/broadcast", broadcast.send, "Notify a whole tenant, in an older shape"),
     backend("PUT", "/users/batch", people.put_many, "Create or change many people"),
     backend("PUT", "/users/{id}", people.put, "Create or change a person's contact"),

@@ -30,6 +30,7 @@ class Route:
     ADMIN, or the scope of that name), platform (a key of no tenant with that scope).
 
     `head`: whether HEAD is answered like GET; a stream has none. `development`: not there in production.
+    `short`: many ask it, and its answer is one piece (see `hub.web.short`); its path has no parameters.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Route:
     summary: str
     head: bool = True
     development: bool = False
+    short: bool = False
 
 
 # What an application serves, for whoever describes it.
@@ -64,6 +66,7 @@ def user(
     summary: str,
     *,
     development: bool = False,
+    short: bool = False,
 ) -> Route:
     """For a user, with a token of theirs."""
 
@@ -71,7 +74,13 @@ def user(
         return await handler(request, await credentials.principal(request))
 
     return Route(
-        method=method, path=path, handler=guarded, access="user", summary=summary, development=development
+        method=method,
+        path=path,
+        handler=guarded,
+        access="user",
+        summary=summary,
+        development=development,
+        short=short,
     )
 
 
@@ -80,13 +89,15 @@ def backend(
     path: str,
     handler: Callable[[web.Request, ApiKey], Awaitable[web.StreamResponse]],
     summary: str,
+    *,
+    short: bool = False,
 ) -> Route:
     """For a backend, with an API key that has the scope `notify`."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         return await handler(request, await credentials.backend(request, "notify"))
 
-    return Route(method=method, path=path, handler=guarded, access="notify", summary=summary)
+    return Route(method=method, path=path, handler=guarded, access="notify", summary=summary, short=short)
 
 
 AdminHandler = Callable[[web.Request, Admin], Awaitable[web.StreamResponse]]

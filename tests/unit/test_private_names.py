@@ -13,10 +13,11 @@ from pathlib import Path
 import aiosqlite
 import pytest
 import socketio
-from aiohttp import web
+from aiohttp import http_writer, web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.web_protocol import RequestHandler
 from kombu.transport import memory
+from multidict import CIMultiDict
 from socketio import packet
 from websockets.protocol import Protocol, Side
 
@@ -118,6 +119,18 @@ def test_aiohttp_lets_its_connections_be_taken() -> None:
     assert "self.transport.close()" in inspect.getsource(RequestHandler.force_close)
     assert parameters(web.StreamResponse, "prepare") == ["self", "request"]
     assert parameters(web.StreamResponse, "write_eof") == ["self", "data"]
+
+
+def test_aiohttp_lets_a_request_be_made_that_has_come_already() -> None:
+    """hub/web/short.py: a request with its body and its route, and the head of an answer."""
+    names = ["self", "message", "payload", "protocol", "payload_writer", "task", "loop"]
+    assert parameters(web.Request, "__init__")[:7] == names
+    assert "if self._read_bytes is None:" in inspect.getsource(web.BaseRequest.read)
+    assert web.Request._match_info is None
+    assert web.Application(client_max_size=7)._client_max_size == 7
+    assert http_writer._serialize_headers("HTTP/1.1 200 OK", CIMultiDict({"A": "b"})) == (
+        b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"
+    )
 
 
 def test_websockets_tells_what_its_parser_found() -> None:

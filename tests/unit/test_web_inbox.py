@@ -23,9 +23,9 @@ NO_FILTER: dict[str, Any] = {
 MARKS = ["unread", "seen", "archive", "unarchive"]
 
 
-@pytest.fixture
-async def web() -> AsyncIterator[Doors]:
-    async with doors() as served:
+@pytest.fixture(params=["short way", "long way"])
+async def web(request: pytest.FixtureRequest) -> AsyncIterator[Doors]:
+    async with doors(short=request.param == "short way") as served:
         yield served
 
 

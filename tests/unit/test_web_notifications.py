@@ -16,9 +16,9 @@ GOOD = {"type": "booking.created", "to": "user:42"}
 PLATFORM = {"Authorization": "Bearer hub_platform"}
 
 
-@pytest.fixture
-async def web() -> AsyncIterator[Doors]:
-    async with doors() as served:
+@pytest.fixture(params=["short way", "long way"])
+async def web(request: pytest.FixtureRequest) -> AsyncIterator[Doors]:
+    async with doors(short=request.param == "short way") as served:
         yield served
 
 

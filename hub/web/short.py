@@ -1,0 +1,333 @@
+"""The short way for a request that is beyond doubt: it becomes a request of aiohttp's without its server.
+
+Backends send thousands of small requests a second on connections that stay open, and of what one costs
+aiohttp's server takes a third. Here such a request is read, given to the same handlers through the same
+middlewares, and its answer written at once. Beyond doubt is: one of the routes that say so, by HTTP/1.1, in
+visible ASCII, with nothing in its head that would take a server to judge, and whole within a moment.
+Everything else goes on to aiohttp with the same bytes, and its connection stays there; a client never
+notices which of the two has answered. One request at a time, and none while the client does not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+from aiohttp import EMPTY_PAYLOAD, HttpVersion11, hdrs, web
+from aiohttp.helpers import rfc822_formatted_time
+from aiohttp.http import SERVER_SOFTWARE, RawRequestMessage
+from aiohttp.http_writer import _serialize_headers
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from hub.realtime.deadlines import Deadlines
+from hub.web.routing import TABLE
+
+MAX_HEAD = 8000  # bytes; aiohttp counts each line for itself, and allows a little more
+MAX_LINES = 64
+MAX_BODY = 256 << 10  # bytes that are waited for here
+MOMENT = 1.0  # seconds until the rest of a request must be there
+_LONGEST = MAX_HEAD + MAX_BODY
+_END = b"\r\n\r\n"
+# RFC 9112, sections 3 and 5: the request line, then a name, a colon and a value on each line.
+_LINE = re.compile(r"([A-Z]+) (/[!\"$-~]*) HTTP/1\.1\r\n")
+_FIELD = re.compile(r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*((?:[!-~]+(?:[\t ]+[!-~]+)*)?)[\t ]*\r\n", re.M)
+_LENGTH = re.compile(r"[0-9]{1,6}")
+# What takes a server to judge.
+_FOREIGN = (hdrs.TRANSFER_ENCODING, hdrs.EXPECT, hdrs.UPGRADE, hdrs.CONTENT_ENCODING, hdrs.TRAILER)
+_BODILESS = frozenset({204, 304})
+
+Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Way(NamedTuple):
+    """Where a request of one method and path goes."""
+
+    handle: Handle
+    match: web.UrlMappingMatchInfo
+
+
+class Whole(NamedTuple):
+    """A request that has come, and the length of its bytes."""
+
+    way: Way
+    message: RawRequestMessage
+    body: bytes
+    size: int
+
+
+class ShortWay:
+    """For those routes of `app` that say so; `onward` makes aiohttp's protocol for a connection.
+
+    `keepalive` in seconds: how long a connection may wait for its next request.
+    """
+
+    def __init__(
+        self, app: web.Application, onward: Callable[[], asyncio.Protocol], *, keepalive: float
+    ) -> None:
+        self.onward = onward
+        self.app = app
+        self.idle: Deadlines[Talk] = Deadlines(keepalive, Talk.abort)
+        self.unfinished: Deadlines[Talk] = Deadlines(MOMENT, Talk.go_on)
+        self.talks: set[Talk] = set()
+        self.max_size = app._client_max_size
+        self._ways = {(way.match.route.method, path): way for path, way in _ways(app)}
+
+    def take(self, transport: asyncio.Transport, data: bytes) -> bool:
+        """Whether the connection was taken; `data` is all that it has sent."""
+        if self.way_of(data) is None:
+            return False
+        talk = Talk(self, transport)
+        transport.set_protocol(talk)
+        self.talks.add(talk)
+        talk.data_received(data)
+        return True
+
+    def way_of(self, data: bytes) -> Way | None:
+        """Where a request that begins like this goes, if it may go here at all."""
+        method, _, rest = data[:MAX_HEAD].partition(b" ")
+        path = rest.partition(b" ")[0].partition(b"?")[0]
+        return self._ways.get((method.decode("latin-1"), path.decode("latin-1")))
+
+    def read(self, data: bytes) -> Whole | None:
+        """The request at the beginning of `data`; None while it is not whole. Raises `Doubtful`."""
+        end = data.find(_END, 0, MAX_HEAD)
+        if end < 0:
+            if len(data) >= MAX_HEAD or self.way_of(data) is None:
+                raise Doubtful
+            return None
+        head = data[: end + 2].decode("latin-1")
+        found = _LINE.match(head)
+        if found is None:
+            raise Doubtful
+        method, target = found.groups()
+        fields = _FIELD.findall(head, found.end())
+        way = self._ways.get((method, target.partition("?")[0]))
+        if way is None or not len(fields) == head.count("\n") - 1 <= MAX_LINES:
+            raise Doubtful
+        headers: CIMultiDict[str] = CIMultiDict(fields)
+        for name in _FOREIGN:
+            if name in headers:
+                raise Doubtful
+        if len(headers.getall(hdrs.HOST, ())) != 1:
+            raise Doubtful
+        if hdrs.CONNECTION in headers and headers[hdrs.CONNECTION].lower() != "keep-alive":
+            raise Doubtful
+        length = _length(headers) if hdrs.CONTENT_LENGTH in headers else 0
+        size = end + 4 + length
+        if length > MAX_BODY or (length and method == hdrs.METH_GET):
+            raise Doubtful
+        if len(data) < size:
+            return None
+        message = RawRequestMessage(
+            method,
+            target,
+            HttpVersion11,
+            CIMultiDictProxy(headers),
+            (),
+            False,
+            None,
+            False,
+            False,
+            _url(target),
+        )
+        return Whole(way, message, data[end + 4 : size], size)
+
+    async def close(self, patience: float) -> None:
+        """End the connections: the idle ones now, the others when they have their answer or are late."""
+        for talk in [*self.talks]:
+            talk.end()
+        if busy := [talk.task for talk in self.talks if talk.task is not None]:
+            await asyncio.wait(busy, timeout=patience)
+        for talk in [*self.talks]:
+            if talk.task is not None:
+                talk.abort()
+        self.idle.close()
+        self.unfinished.close()
+
+
+class Doubtful(Exception):
+    """This is for aiohttp to judge."""
+
+
+class Talk(asyncio.Protocol):
+    """One connection. It is also what a request knows of its server (`request.protocol`)."""
+
+    __slots__ = (
+        "_ending",
+        "_got",
+        "_held",
+        "_way",
+        "peername",
+        "sockname",
+        "ssl_context",
+        "task",
+        "transport",
+    )
+
+    def __init__(self, way: ShortWay, transport: asyncio.Transport) -> None:
+        self._way = way
+        self._got = b""
+        self._held = False  # the client does not read
+        self._ending = False
+        self.task: asyncio.Task[None] | None = None  # what answers the request under way
+        self.transport: asyncio.Transport | None = transport
+        self.ssl_context = transport.get_extra_info("sslcontext")
+        self.peername = transport.get_extra_info("peername")
+        self.sockname = transport.get_extra_info("sockname")
+
+    # -- what the transport calls ----------------------------------------------------------------------
+    def data_received(self, data: bytes) -> None:
+        self._got = self._got + data if self._got else data
+        if self.task is None and not self._held:
+            self._next()
+        elif len(self._got) > _LONGEST and self.transport is not None:
+            self.transport.pause_reading()
+
+    def pause_writing(self) -> None:
+        self._held = True
+
+    def resume_writing(self) -> None:
+        self._held = False
+        if self.task is None:
+            self._next()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget()
+        self.transport = None
+        if self.task is not None:
+            self.task.cancel()
+
+    # -- what ends it ----------------------------------------------------------------------------------
+    def end(self) -> None:
+        """No request after the one under way."""
+        self._ending = True
+        if self.task is None and self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    def go_on(self) -> None:
+        """The connection is aiohttp's from here on, with everything that was not answered."""
+        transport, self.transport = self.transport, None
+        self._forget()
+        if transport is None or transport.is_closing():
+            return
+        protocol = self._way.onward()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        transport.resume_reading()
+        protocol.data_received(self._got)
+
+    # -- request after request -------------------------------------------------------------------------
+    def _next(self) -> None:
+        """Begin with the next request, as far as it is there."""
+        way, transport = self._way, self.transport
+        if transport is None or self._ending:
+            return
+        way.idle.discard(self)
+        if not self._got:
+            way.idle.add(self)
+            return
+        try:
+            whole = way.read(self._got)
+        except Doubtful:
+            self.go_on()
+            return
+        if whole is None:
+            way.unfinished.add(self)
+            return
+        way.unfinished.discard(self)
+        self._got = self._got[whole.size :]
+        self.task = asyncio.get_running_loop().create_task(self._answer(whole))
+
+    async def _answer(self, whole: Whole) -> None:
+        """Runs in a task of its own, with what is bound to the request's context."""
+        way = whole.way
+        task: Any = self.task
+        request = web.Request(
+            whole.message,
+            EMPTY_PAYLOAD,
+            self,  # type: ignore[arg-type]
+            None,  # type: ignore[arg-type]
+            task,
+            asyncio.get_running_loop(),
+            client_max_size=self._way.max_size,
+        )
+        request._read_bytes = whole.body
+        request._match_info = way.match
+        try:
+            try:
+                response = await way.handle(request)
+            except web.HTTPException as http:
+                response = http
+            for signal in self._way.app.on_response_prepare:
+                await signal(request, response)
+            written = _bytes_of(response)
+        except BaseException:
+            self.task = None
+            self.abort()
+            raise
+        self.task = None
+        if (transport := self.transport) is None:
+            return
+        transport.write(written)
+        if self._ending:
+            transport.close()
+        else:
+            transport.resume_reading()
+            if not self._held:
+                self._next()
+
+    def _forget(self) -> None:
+        self._way.talks.discard(self)
+        self._way.idle.discard(self)
+        self._way.unfinished.discard(self)
+
+
+def _ways(app: web.Application) -> Iterable[tuple[str, Way]]:
+    """Through the application's middlewares to the handlers of its routes, as aiohttp itself would go."""
+    short = {(route.method, route.path) for route in app[TABLE] if route.short}
+    for route in app.router.routes():
+        path = route.resource.canonical if route.resource is not None else ""
+        if (route.method, path) not in short:
+            continue
+        match = web.UrlMappingMatchInfo({}, route)
+        match.add_app(app)
+        match.freeze()
+        handle: Any = route.handler
+        for middleware in reversed(app.middlewares):
+            handle = partial(middleware, handler=handle)
+        yield path, Way(handle, match)
+
+
+def _length(headers: CIMultiDict[str]) -> int:
+    given = headers.getall(hdrs.CONTENT_LENGTH)
+    if len(given) > 1 or not _LENGTH.fullmatch(given[0]):
+        raise Doubtful
+    return int(given[0])
+
+
+@lru_cache(maxsize=256)
+def _url(target: str) -> URL:
+    path, _, query = target.partition("?")
+    return URL.build(path=path, query_string=query, encoded=True)
+
+
+def _bytes_of(response: web.StreamResponse) -> bytes:
+    """An answer as it goes over the wire: its head as aiohttp writes it, and its body."""
+    assert isinstance(response, web.Response)
+    body, headers, status = response.body or b"", response.headers, response.status
+    assert isinstance(body, bytes)
+    if status in _BODILESS:
+        body = b""
+    if body or status not in _BODILESS:
+        headers[hdrs.CONTENT_LENGTH] = str(len(body))
+    headers[hdrs.DATE] = rfc822_formatted_time()
+    headers[hdrs.SERVER] = SERVER_SOFTWARE
+    return _serialize_headers(f"HTTP/1.1 {status} {response.reason}", headers) + body
