@@ -54,7 +54,8 @@ export class Rest {
 
   async #send(method: string, path: string): Promise<Response> {
     const headers = { Authorization: `Bearer ${await this.#token()}` };
-    const answer = await fetch(this.#url + path, { method, headers, cache: "no-store" });
+    // A mark that was asked for goes out although its page is left.
+    const answer = await fetch(this.#url + path, { method, headers, cache: "no-store", keepalive: method !== "GET" });
     if (answer.ok) return answer;
     const problem = (await answer.json().catch(() => ({}))) as { detail?: string; code?: string };
     throw new HubError(problem.detail ?? `HTTP ${answer.status}`, problem.code ?? "unknown", answer.status);
