@@ -12,7 +12,10 @@ import runpy
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hub.domain.events import Registry
 
 DOCS = Path(__file__).parent
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
@@ -41,15 +44,18 @@ def transitions() -> str:
     return "\n".join([*lines, "```"])
 
 
-def types() -> str:
-    """The registry of event types as a table."""
+def _registry() -> Registry:
     import tomllib
 
     from hub.domain.events import Registry
 
-    registry = Registry.from_tables(tomllib.loads((DOCS.parent / "hub" / "types.toml").read_text()))
+    return Registry.from_tables(tomllib.loads((DOCS.parent / "hub" / "types.toml").read_text()))
+
+
+def types() -> str:
+    """The registry of event types as a table."""
     lines = ["| type | sent as | also accepted | channels | severity | kept |", "|---|---|---|---|---|---|"]
-    for name, kind in registry.types.items():
+    for name, kind in _registry().types.items():
         aliases = ", ".join(f"`{alias}`" for alias in kind.aliases)
         kept = f"{kind.ttl_days} days" if kind.ttl_days else ""
         cells = (f"`{name}`", f"`{kind.wire}`", aliases, ", ".join(kind.channels), kind.severity, kept)
@@ -164,6 +170,30 @@ def postman() -> str:
     return json.dumps(collection(described), indent=1, ensure_ascii=False) + "\n"
 
 
+def client_types() -> str:
+    """The types of the browser client: what its own user hears and asks for."""
+    from hub.choices import web_options
+    from hub.settings import Settings
+    from hub.web.openapi import document, signals
+    from hub.web.openapi.shapes import needed, ref
+
+    schemas = document.schemas(web_options(Settings.model_construct())) | signals.PROTOCOL
+    asked = [ref(name) for name in CLIENT_TYPES]
+    found = needed(schemas, [asked, [payload for payload, _ in signals.SENDS.values()]])
+    made = runpy.run_path(str(DOCS / "client_types.py"))["module"]
+    return str(made(found, signals.SENDS, _registry().types.values()))
+
+
+def client_names() -> str:
+    """What a browser's own EventSource must listen to."""
+    from hub.web.openapi import signals
+
+    made = runpy.run_path(str(DOCS / "client_types.py"))["names"]
+    heard = [name for name in signals.SENDS if name != "notification:new"]
+    return str(made(heard, _registry().types.values()))
+
+
+CLIENT_TYPES = ("Envelope", "InboxItem", "InboxStats", "Location", "ReadAll", "Step", "Ticket")
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "transitions": transitions,
@@ -173,7 +203,11 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "metrics": metrics,
     "errors": errors,
 }
-FILES: dict[str, Callable[[], str]] = {"postman_collection.json": postman}
+FILES: dict[str, Callable[[], str]] = {
+    "postman_collection.json": postman,
+    "../clients/js/src/generated.ts": client_types,
+    "../clients/js/src/names.ts": client_names,
+}
 
 
 def renewed(page: str) -> str:
@@ -192,7 +226,8 @@ def main() -> int:
     pages = stale()
     checking = "--check" in sys.argv[1:]
     for path, text in pages.items():
-        sys.stdout.write(f"{path.relative_to(DOCS)} {'is out of date' if checking else 'written'}\n")
+        name = path.resolve().relative_to(DOCS.parent)
+        sys.stdout.write(f"{name} {'is out of date' if checking else 'written'}\n")
         if not checking:
             path.write_text(text)
     return 1 if checking and pages else 0

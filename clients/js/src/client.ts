@@ -1,98 +1,116 @@
 /**
- * HubClient: one connection that comes back, over either transport, at the place where it was. Promises each
- * event to a listener once and in the log's order. Knows no DOM and no framework.
+ * HubClient: one person's hub in a page. Promises each event to a listener once and in the log's order, whatever
+ * happens to connections, transports and tabs. Touches no network before `connect()` or a request; knows no
+ * framework and no element.
  */
-import { backoff } from "./backoff";
 import { Emitter } from "./emitter";
 import type { Off } from "./emitter";
-import { asEnvelope, isNotification, isSignal } from "./protocol";
-import type { Connected, Envelope, Notification, Signals } from "./protocol";
+import type { EventTypes, Location as Place } from "./generated";
+import { Line } from "./line";
+import type { Choice } from "./ladder";
+import type { Connection, Link, LinkSink } from "./link";
+import { Notifications } from "./notifications";
+import { canShare } from "./page";
+import { asEvent, isNotification } from "./protocol";
+import type { Envelope, EventOf, Notification, Passage, Presence, Signals } from "./protocol";
+import { Preferences } from "./preferences";
+import { Push } from "./push";
 import { Rest } from "./rest";
-import { openSocket } from "./socket";
-import { openStream } from "./sse";
-import { EMPTY, reduce } from "./store";
-import type { Change, Inbox } from "./store";
-import type { Closing, Open, Transport, TransportName } from "./transport";
+import type { GetToken } from "./rest";
+import { backoff } from "./backoff";
+import type { Inbox } from "./store";
+import type { Start } from "./tabs";
 
 export interface HubOptions {
-  /** A JWT, or what gives the present one; asked before every connection and request. */
-  token: string | (() => string | Promise<string>);
+  /** Gives the present JWT; asked before every connection and request. Without it, a cookie says who this is. */
+  getToken?: GetToken;
   /** Origin of the hub; default: the page's own. */
   url?: string;
-  transport?: TransportName;
+  /** `auto` (default): Socket.IO over WebSocket, else SSE, else HTTP polling. */
+  transport?: Choice;
   /** Where an earlier client stopped. */
   cursor?: string | null;
   /** Globs of event types (`booking.*`); default: all. */
   types?: readonly string[];
+  /** `topic:` rooms to be in from the start. */
+  rooms?: readonly string[];
+  /** One connection for all tabs of the browser, where it can; default true. */
+  share?: boolean;
 }
 
-/** `waiting` comes back by itself; `refused` does not. */
-export type Status = "idle" | "connecting" | "online" | "waiting" | "refused";
-
-export interface Connection {
-  readonly status: Status;
-  readonly transport: TransportName;
-  readonly cursor: string | null;
-  /** What the hub said last on connecting. */
-  readonly connected: Connected | null;
-  /** Why the last connection ended. */
-  readonly reason: string | null;
-  readonly retryInMs: number | null;
-}
-
-/** An event as a listener gets it. `replayed`: it happened while this client was away. */
-export interface Received<E extends Envelope = Envelope> {
-  envelope: E;
+/** What a listener is told beside the event. */
+export interface About {
+  /** It happened while this client was away. */
   replayed: boolean;
 }
 
-export interface HubEvents extends Signals {
+interface Own {
   connection: Connection;
   inbox: Inbox;
   /** Every event, whatever its type. */
-  event: Received;
-  notification: Received<Notification>;
+  event: Envelope;
+  notification: Notification;
 }
 
-const OPEN: Record<TransportName, Open> = { socketio: openSocket, sse: openStream };
-const FIRST_PAGE = 50;
+/** What can be listened to; beside these, every event type of your own. */
+export type HubEvents = Own & Signals & { [Type in keyof EventTypes]: EventOf<Type> };
+
 /** Ids remembered to drop duplicates. */
 const REMEMBERED = 2000;
 
 export class HubClient {
-  readonly #emitter = new Emitter();
-  readonly #token: () => string | Promise<string>;
+  /** The inbox: pages of it, its live state in `inbox`, and what a person does with it. */
+  readonly notifications: Notifications;
+  readonly preferences: Preferences;
+  readonly push: Push;
+  readonly presence = {
+    /** Who is online in the tenant, or in one room; from then on `onJoin` and `onLeave` tell of it. */
+    get: (room?: string): Promise<Presence> => this.#presence(room),
+    onJoin: (listener: (passage: Passage) => void): Off => this.on("presence:join", listener),
+    onLeave: (listener: (passage: Passage) => void): Off => this.on("presence:leave", listener),
+  };
+  readonly location = {
+    /** The person is here now, until `expiresAt`. */
+    update: async (place: Place): Promise<{ expiresAt: string }> =>
+      (await this.#rest.send<{ expiresAt: string }>("PUT", "/me/location", place)).body,
+    forget: async (): Promise<void> => void (await this.#rest.send("DELETE", "/me/location")),
+  };
+  readonly #options: HubOptions;
   readonly #url: string;
-  readonly #types: readonly string[];
+  readonly #getToken: GetToken;
+  readonly #emitter = new Emitter();
   readonly #rest: Rest;
-  readonly #seen = new Set<string>();
+  readonly #ids = new Set<string>();
+  readonly #names = new Set<string>();
   #connection: Connection;
-  #inbox: Inbox = EMPTY;
-  #transport: Transport | null = null;
-  /** Counts openings, so that what belongs to an earlier one is known for stale. */
-  #opening = 0;
-  #attempt = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Missed events that are still on their way. */
-  #replaying = 0;
+  #link: Link | null = null;
+  /** The same, from the moment on when it is being made. */
+  #linking: Promise<Link> | null = null;
+  #choice: Choice;
+  /** Counts connects and disconnects, so that what belongs to an earlier one is known for stale. */
+  #life = 0;
+  #loading: ReturnType<typeof setTimeout> | undefined;
   /** Whether the inbox had its first page, so that a replay is enough to complete it. */
   #loaded = false;
-  /** What the hub announced about the end of this connection. */
-  #announced: Partial<Closing> = {};
 
-  constructor(options: HubOptions) {
-    const { token } = options;
-    this.#token = typeof token === "string" ? () => token : token;
+  constructor(options: HubOptions = {}) {
+    this.#options = options;
     this.#url = (options.url ?? "").replace(/\/$/, "");
-    this.#types = options.types ?? [];
-    this.#rest = new Rest(this.#url, this.#token);
+    this.#getToken = options.getToken ?? (() => null);
+    this.#choice = options.transport ?? "auto";
+    this.#rest = new Rest(this.#url, this.#getToken);
+    this.notifications = new Notifications(this.#rest, (inbox) => this.#emitter.emit("inbox", inbox));
+    this.preferences = new Preferences(this.#rest);
+    this.push = new Push(this.#rest, this.#url);
     this.#connection = {
       status: "idle",
-      transport: options.transport ?? "socketio",
+      transport: this.#choice === "auto" ? "socketio" : this.#choice,
       cursor: options.cursor ?? null,
       connected: null,
       reason: null,
+      code: null,
       retryInMs: null,
+      role: "alone",
     };
   }
 
@@ -101,185 +119,172 @@ export class HubClient {
   }
 
   get inbox(): Inbox {
-    return this.#inbox;
+    return this.notifications.inbox;
   }
 
   /** Listens to a name of `HubEvents`, or to one event type (`booking.created`). Returns how to stop. */
-  on<Name extends keyof HubEvents>(name: Name, listener: (payload: HubEvents[Name]) => void): Off;
-  on(type: string, listener: (received: Received) => void): Off;
-  on(name: string, listener: (payload: never) => void): Off {
+  on<Name extends keyof HubEvents>(name: Name, listener: (heard: HubEvents[Name], about: About) => void): Off;
+  on(type: string, listener: (event: Envelope, about: About) => void): Off;
+  on(name: string, listener: (heard: never, about: About) => void): Off {
+    this.#names.add(name);
     return this.#emitter.on(name, listener);
   }
 
   /** Connects, and comes back until `disconnect()`. Does nothing while that is already so. */
   connect(): void {
-    if (this.#connection.status === "idle" || this.#connection.status === "refused") void this.#open();
+    if (this.#linking) return this.#link?.start();
+    const life = ++this.#life;
+    this.#became({ ...this.#connection, status: "connecting" });
+    this.#linking = this.#linked({
+      state: (connection) => life === this.#life && this.#became(connection),
+      message: (name, payload, replayed) => life === this.#life && this.#heard(name, payload, replayed),
+      missed: () => life === this.#life && void this.#load(),
+    });
+    void this.#linking.then((link) => {
+      if (life !== this.#life) return;
+      this.#link = link;
+      link.start();
+    });
   }
 
   /** Cuts the connection and stays away. The cursor is kept: `connect()` gets what was missed. */
   disconnect(): void {
-    this.#leave();
-    this.#become({ status: "idle", reason: "disconnected here", retryInMs: null });
+    this.#life += 1;
+    clearTimeout(this.#loading);
+    this.#link?.stop();
+    this.#link = null;
+    this.#linking = null;
+    this.#became({ ...this.#connection, status: "idle", reason: "disconnected here", code: null, retryInMs: null });
   }
 
-  /** Goes on over another transport, from the same place. */
-  switchTo(transport: TransportName): void {
-    const away = this.#connection.status === "idle";
-    this.#leave();
-    this.#become({ status: "idle", transport, retryInMs: null });
-    if (!away) this.connect();
+  /** Goes on over another transport, from the same place; for all tabs that share the connection. */
+  switchTo(choice: Choice): void {
+    this.#choice = choice;
+    if (this.#link) this.#link.switchTo(choice);
+    else this.#became({ ...this.#connection, transport: choice === "auto" ? "socketio" : choice });
   }
 
-  /** Throws `HubError`. */
-  async markRead(id: string): Promise<void> {
-    const { readAt } = await this.#rest.markRead(id);
-    this.#change({ kind: "read", ids: [id], readAt });
+  /** Joins a `topic:` room, now and after every return. Throws `HubError`. */
+  async join(room: string): Promise<void> {
+    await (await this.#required()).join(room);
   }
 
-  /** Throws `HubError`. */
-  async markAllRead(): Promise<void> {
-    const { readAt, unreadCount } = await this.#rest.markAllRead();
-    this.#change({ kind: "read_all", readAt: readAt ?? null, unread: unreadCount });
+  async leave(room: string): Promise<void> {
+    await (await this.#required()).leave(room);
   }
 
-  #leave(): void {
-    this.#opening += 1;
-    clearTimeout(this.#timer);
-    this.#transport?.close();
-    this.#transport = null;
-    this.#attempt = 0;
-  }
-
-  async #open(): Promise<void> {
-    const opening = ++this.#opening;
-    const current = (): boolean => opening === this.#opening;
-    this.#announced = {};
-    this.#become({ status: "connecting", retryInMs: null });
-    try {
-      const token = await this.#token();
-      if (!current()) return;
-      const { transport, cursor } = this.#connection;
-      this.#transport = OPEN[transport](
-        { url: this.#url, token, cursor, types: this.#types },
-        {
-          message: (name, payload) => current() && this.#received(name, payload),
-          closed: (closing) => current() && this.#closed(closing),
-        },
+  // -- the way to the hub -----------------------------------------------------------------------------------
+  async #linked(sink: LinkSink): Promise<Link> {
+    const { share = true, types = [], rooms = [] } = this.#options;
+    const start: Start = { cursor: this.#connection.cursor, rooms, watched: [] };
+    const line = (role: Connection["role"]) => (from: Start, above: LinkSink): Line =>
+      new Line(
+        { url: this.#url, getToken: this.#getToken, types, role, choice: this.#choice, names: () => this.#names, ...from },
+        above,
       );
-    } catch (fault) {
-      if (current()) this.#closed({ reason: String(fault) });
+    if (share && canShare()) {
+      const { scopeOf, Share } = await import("./tabs");
+      const token = await Promise.resolve(this.#getToken()).catch(() => null);
+      const scope = scopeOf(this.#url, token, types);
+      if (scope !== null) return new Share(scope, start, this.#connection, line("leader"), sink);
     }
+    return line("alone")(start, sink);
   }
 
-  #closed(closing: Closing): void {
-    this.#transport = null;
-    this.#opening += 1;
-    clearTimeout(this.#timer);
-    const { reason, refused, retryAfterMs } = { ...closing, ...this.#announced };
-    if (refused) return this.#become({ status: "refused", reason, retryInMs: null });
-    const wait = retryAfterMs ?? backoff(this.#attempt, Math.random);
-    this.#attempt += 1;
-    this.#timer = setTimeout(() => void this.#open(), wait);
-    this.#become({ status: "waiting", reason, retryInMs: Math.round(wait) });
+  #required(): Promise<Link> {
+    this.connect();
+    return this.#linking as Promise<Link>;
   }
 
-  #received(name: string, payload: unknown): void {
-    if (isSignal(name)) {
-      this.#signal({ name, payload } as Signal);
-      this.#emitter.emit(name, payload);
-      return;
-    }
-    const envelope = asEnvelope(payload);
-    if (envelope) this.#event(envelope);
+  async #presence(room?: string): Promise<Presence> {
+    const link = await this.#required();
+    return (await link.ask("getPresence", room === undefined ? {} : { room })) as Presence;
   }
 
-  #event(envelope: Envelope): void {
-    const replayed = this.#replaying > 0;
-    if (replayed) this.#replaying -= 1;
-    if (envelope.cursor) this.#become({ cursor: envelope.cursor });
-    if (!this.#remember(envelope.id)) return;
-    const received: Received = { envelope, replayed };
-    if (isNotification(envelope)) {
-      this.#change({ kind: "notification", notification: envelope, counted: replayed });
-      this.#emitter.emit("notification", received);
+  #became(connection: Connection): void {
+    const before = this.#connection;
+    if ((Object.keys(connection) as (keyof Connection)[]).every((key) => connection[key] === before[key])) return;
+    this.#connection = connection;
+    if (connection.status !== "online") clearTimeout(this.#loading); // the next one sees that it is not loaded
+    this.#emitter.emit("connection", connection);
+  }
+
+  // -- what is heard --------------------------------------------------------------------------------------
+  #heard(name: string, payload: unknown, replayed: boolean): void {
+    const event = asEvent(name, payload);
+    if (event) return this.#event(event, name, replayed);
+    this.#signal({ name, payload } as Signal);
+    this.#emitter.emit(name, payload, { replayed });
+  }
+
+  #event(event: Envelope, name: string, replayed: boolean): void {
+    if (!this.#remember(event.id)) return;
+    const about: About = { replayed };
+    if (isNotification(event)) {
+      this.notifications.apply({ kind: "notification", notification: event, counted: replayed });
+      this.#emitter.emit("notification", event, about);
     }
-    this.#emitter.emit("event", received);
-    this.#emitter.emit(envelope.type, received);
+    this.#emitter.emit("event", event, about);
+    this.#emitter.emit(event.type, event, about);
+    if (name !== event.type) this.#emitter.emit(name, event, about);
   }
 
   #signal(signal: Signal): void {
+    const inbox = this.notifications;
     switch (signal.name) {
       case "connected":
         return this.#greeted(signal.payload);
       case "sync:reset":
-        this.#change({ kind: "reset" });
+        inbox.apply({ kind: "reset" });
         return void this.#load();
       case "notification:read": {
         const { ids, readAt, unreadCount } = signal.payload;
-        return this.#change({ kind: "read", ids, readAt, unread: unreadCount });
+        return inbox.apply({ kind: "read", ids, readAt, unread: unreadCount });
       }
       case "notification:read_all": {
         const { readAt, unreadCount } = signal.payload;
-        return this.#change({ kind: "read_all", readAt, unread: unreadCount });
+        return inbox.apply({ kind: "read_all", readAt, unread: unreadCount });
       }
+      case "notification:seen":
+        return inbox.apply({ kind: "seen", ...signal.payload });
       case "notification:unread_count":
-        return this.#change({ kind: "count", unread: signal.payload.count });
+        return inbox.apply({ kind: "count", unread: signal.payload.count });
       case "notification:updated":
-        return this.#change({ kind: "updated", notification: signal.payload });
+        return inbox.apply({ kind: "updated", notification: signal.payload });
       case "notification:deleted":
-        return this.#change({ kind: "deleted", id: signal.payload.id });
+        return inbox.apply({ kind: "deleted", id: signal.payload.id });
       case "delivery:update":
-        return this.#change({ kind: "delivery", update: signal.payload });
-      case "server:draining":
-        this.#announced = { retryAfterMs: signal.payload.retryAfterMs };
-        return;
-      case "session:closed": {
-        const { reason, reconnect } = signal.payload;
-        this.#announced = { reason, ...(!reconnect && { refused: true }) };
-      }
+        return inbox.apply({ kind: "delivery", update: signal.payload });
     }
   }
 
-  #greeted(connected: Connected): void {
-    this.#attempt = 0;
-    this.#replaying = connected.replayed;
-    this.#become({ status: "online", connected, reason: null, cursor: connected.cursor });
-    this.#change({ kind: "connected", connected });
-    if (!connected.recovered || !this.#loaded) void this.#load();
+  #greeted(connected: Signals["connected"]): void {
+    // Marks that were made elsewhere meanwhile are not replayed: they show in the count.
+    const marked = this.inbox.unread + connected.replayed !== connected.unreadCount;
+    this.notifications.apply({ kind: "connected", connected });
+    if (!connected.recovered || !this.#loaded || marked) void this.#load();
   }
 
   /** Gets the newest page by REST; until that has worked, tries again as long as this connection stands. */
   async #load(attempt = 0): Promise<void> {
-    const opening = this.#opening;
+    const life = this.#life;
+    clearTimeout(this.#loading);
     this.#loaded = false;
     try {
-      const { notifications, unread } = await this.#rest.newest(FIRST_PAGE);
-      if (opening !== this.#opening) return;
+      await this.notifications.reload();
       this.#loaded = true;
-      this.#change({ kind: "loaded", notifications, unread });
     } catch {
-      if (opening !== this.#opening) return; // the next connection will see that it is not loaded
-      this.#timer = setTimeout(() => void this.#load(attempt + 1), backoff(attempt, Math.random));
+      if (life !== this.#life || this.#connection.status !== "online") return;
+      this.#loading = setTimeout(() => void this.#load(attempt + 1), backoff(attempt, Math.random));
     }
   }
 
   /** False when this id was here before. */
   #remember(id: string): boolean {
-    if (this.#seen.has(id)) return false;
-    this.#seen.add(id);
-    if (this.#seen.size > REMEMBERED) this.#seen.delete(this.#seen.values().next().value as string);
+    if (this.#ids.has(id)) return false;
+    this.#ids.add(id);
+    if (this.#ids.size > REMEMBERED) this.#ids.delete(this.#ids.values().next().value as string);
     return true;
-  }
-
-  #change(change: Change): void {
-    const before = this.#inbox;
-    this.#inbox = reduce(before, change);
-    if (this.#inbox !== before) this.#emitter.emit("inbox", this.#inbox);
-  }
-
-  #become(change: Partial<Connection>): void {
-    this.#connection = { ...this.#connection, ...change };
-    this.#emitter.emit("connection", this.#connection);
   }
 }
 

@@ -2,126 +2,24 @@
  * What the hub says: the envelope, the signals beside it, and what a cursor is. Promises types and pure
  * readers of untrusted values; knows no transport, no time and no state.
  */
+import type { Envelope, EventTypes, InboxItem, Signals as Said } from "./generated";
 
-/** A delivery of one notification on one outside channel, as the envelope shows it. */
-export interface ChannelState {
-  channel: string;
-  status: string;
-  attempts: number;
-  error: string | null;
-}
+export type { ChannelState, Connected, Envelope, InboxStats, Location, OnlineUser, Step } from "./generated";
 
-export type Severity = "info" | "success" | "warning" | "error" | "critical";
-
-/** An event as every transport and REST show it. `cursor` is null for events that are not in the log. */
-export interface Envelope {
-  id: string;
-  type: string;
-  title: string | null;
-  message: string | null;
-  link: string | null;
-  data: Record<string, unknown>;
-  severity: Severity;
-  /** There when the event went to exactly one room. */
-  room?: string;
-  tenantId: string;
-  /** ISO 8601, UTC. */
-  createdAt: string;
-  cursor: string | null;
-}
+export type Severity = Envelope["severity"];
 
 /** An event that also stands in the inbox of everyone in its rooms. */
-export interface Notification extends Envelope {
-  read: boolean;
-  readAt: string | null;
-  seenAt: string | null;
-  archivedAt: string | null;
-  channels: ChannelState[];
-}
+export type Notification = InboxItem;
 
-/** The first thing a connection is told. */
-export interface Connected {
-  sid: string;
-  sessionId: string;
-  userId: string;
-  tenantId: string;
-  rooms: string[];
-  /** The place to come back to: where the log stands or, while a replay follows, where the client was. */
-  cursor: string;
-  recovered: boolean;
-  recoveryReason: string | null;
-  /** How many missed events follow, before the first live one. */
-  replayed: number;
-  /** The missed ones are in it. Null when the hub could not count. */
-  unreadCount: number | null;
-  heartbeatMs: number;
-  expiresAt: string | null;
-}
-
-export interface DeliveryUpdate {
-  id: string;
-  notificationId: string;
-  userId: string;
-  channel: string;
-  status: string;
-  attempts: number;
-  error: string | null;
-  provider: string | null;
-  /** The provider may have been called twice. */
-  maybeDuplicate: boolean;
-  at: string;
-}
-
-export interface ReadMark {
-  ids: string[];
-  readAt: string;
-  unreadCount: number;
-}
+/** An event of a registered type. */
+export type EventOf<Type extends keyof EventTypes> = Envelope & { type: string; data: EventTypes[Type] };
 
 /** What the hub sends beside events, by name. The value is the last argument of the message. */
-export interface Signals {
-  connected: Connected;
-  "notification:read": ReadMark;
-  "notification:read_all": { readAt: string; unreadCount: number };
-  "notification:seen": { ids: string[]; seenAt: string };
-  "notification:unread_count": { count: number };
-  "notification:updated": Notification;
-  "notification:deleted": { id: string };
-  "delivery:update": DeliveryUpdate;
-  "presence:join": { userId: string; roles: string[]; at: string };
-  "presence:leave": { userId: string; roles: string[]; at: string };
-  heartbeat: { timestamp: string };
-  "auth:expiring": { expiresAt: string };
-  "sync:reset": { reason: string; earliest: string | null };
-  "server:draining": { retryAfterMs: number };
-  "session:closed": { code: string; reason: string; reconnect: boolean };
-  error: { code: string; message: string; retryAfter?: number };
-}
-
+export type Signals = Omit<Said, "notification:new">;
 export type SignalName = keyof Signals;
-
-const SIGNALS: Record<SignalName, true> = {
-  connected: true,
-  "notification:read": true,
-  "notification:read_all": true,
-  "notification:seen": true,
-  "notification:unread_count": true,
-  "notification:updated": true,
-  "notification:deleted": true,
-  "delivery:update": true,
-  "presence:join": true,
-  "presence:leave": true,
-  heartbeat: true,
-  "auth:expiring": true,
-  "sync:reset": true,
-  "server:draining": true,
-  "session:closed": true,
-  error: true,
-};
-
-export function isSignal(name: string): name is SignalName {
-  return Object.hasOwn(SIGNALS, name);
-}
+export type DeliveryUpdate = Signals["delivery:update"];
+export type Presence = Signals["presenceStats"];
+export type Passage = Signals["presence:join"];
 
 /** The envelope in `value`, or null when it is none (an answer to a request, say). */
 export function asEnvelope(value: unknown): Envelope | null {
@@ -129,6 +27,11 @@ export function asEnvelope(value: unknown): Envelope | null {
   const { id, type, createdAt } = value as Partial<Envelope>;
   const complete = typeof id === "string" && typeof type === "string" && typeof createdAt === "string";
   return complete ? (value as Envelope) : null;
+}
+
+/** The event that a message of this name brings; null: it is a signal. Marks come as envelopes and are none. */
+export function asEvent(name: string, payload: unknown): Envelope | null {
+  return name === "notification:updated" ? null : asEnvelope(payload);
 }
 
 /** Only what stands in an inbox carries read marks. */
@@ -145,4 +48,11 @@ export interface Place {
 export function placeOf(cursor: string | null | undefined): Place | null {
   const found = /^([0-9A-Za-z]+):(\d{1,15})$/.exec(cursor ?? "");
   return found ? { epoch: found[1] ?? "", offset: Number(found[2]) } : null;
+}
+
+/** The later of two places. One of another epoch than `known` is taken: it is what the hub says now. */
+export function later(known: string | null, heard: string | null | undefined): string | null {
+  const [before, after] = [placeOf(known), placeOf(heard)];
+  if (!after || (before && before.epoch === after.epoch && before.offset >= after.offset)) return known;
+  return heard ?? known;
 }

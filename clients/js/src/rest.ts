@@ -1,63 +1,62 @@
 /**
- * The few REST calls the client makes: the page to start from, and read marks. Every refusal becomes a
- * `HubError` with the stable code of the answer. Knows no connection and keeps nothing.
+ * HTTP to the hub, signed with the present token. Every refusal becomes a `HubError` with the stable code of the
+ * answer. Knows no connection and keeps nothing.
  */
-import type { Notification } from "./protocol";
+import { HubError } from "./errors";
 
-/** A request the hub did not carry out. `code` is stable snake_case; `status` is HTTP's. */
-export class HubError extends Error {
-  readonly code: string;
-  readonly status: number;
+/** Gives the present token; asked before every connection and request. */
+export type GetToken = () => string | null | Promise<string | null>;
 
-  constructor(message: string, code: string, status: number) {
-    super(message);
-    this.name = "HubError";
-    this.code = code;
-    this.status = status;
-  }
-}
-
-export interface Page {
-  notifications: Notification[];
-  total: number;
-  unread: number;
+export interface Answer<Body> {
+  body: Body;
+  headers: Headers;
 }
 
 export class Rest {
   readonly #url: string;
-  readonly #token: () => string | Promise<string>;
+  readonly #getToken: GetToken;
 
-  constructor(url: string, token: () => string | Promise<string>) {
+  constructor(url: string, getToken: GetToken) {
     this.#url = url;
-    this.#token = token;
+    this.#getToken = getToken;
   }
 
-  /** The newest `limit` (1 to 100) notifications. */
-  async newest(limit: number): Promise<Page> {
-    const answer = await this.#send("GET", `/notifications?limit=${limit}`);
-    return {
-      notifications: (await answer.json()) as Notification[],
-      total: Number(answer.headers.get("X-Total-Count") ?? 0),
-      unread: Number(answer.headers.get("X-Unread-Count") ?? 0),
-    };
+  /** `body` is sent as JSON. Throws `HubError`; what never reached the hub has the code `unreachable`. */
+  async send<Body>(method: string, path: string, body?: unknown): Promise<Answer<Body>> {
+    const token = await this.#getToken();
+    const headers: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };
+    if (token) headers.Authorization = `Bearer ${token}`;
+    let answer: Response;
+    try {
+      answer = await fetch(this.#url + path, {
+        method,
+        headers,
+        cache: "no-store",
+        // A click may mark and lead to another page: the mark is to outlive this one.
+        keepalive: method !== "GET",
+        ...(!token && { credentials: "include" }),
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      });
+    } catch (fault) {
+      throw new HubError(String(fault), "unreachable");
+    }
+    if (!answer.ok) throw await problem(answer);
+    const text = await answer.text();
+    return { body: (text ? JSON.parse(text) : undefined) as Body, headers: answer.headers };
   }
+}
 
-  async markRead(id: string): Promise<Notification> {
-    const answer = await this.#send("PATCH", `/notifications/${encodeURIComponent(id)}/read`);
-    return (await answer.json()) as Notification;
-  }
+/** What a refusing answer says. */
+export async function problem(answer: Response): Promise<HubError> {
+  const said = (await answer.json().catch(() => ({}))) as { detail?: string; code?: string };
+  const retryAfter = Number(answer.headers.get("Retry-After")) || null;
+  return new HubError(said.detail ?? `HTTP ${answer.status}`, said.code ?? "unknown", answer.status, retryAfter);
+}
 
-  async markAllRead(): Promise<{ updated: number; unreadCount: number; readAt?: string }> {
-    const answer = await this.#send("PATCH", "/notifications/read-all");
-    return (await answer.json()) as { updated: number; unreadCount: number; readAt?: string };
-  }
-
-  async #send(method: string, path: string): Promise<Response> {
-    const headers = { Authorization: `Bearer ${await this.#token()}` };
-    // A mark that was asked for goes out although its page is left.
-    const answer = await fetch(this.#url + path, { method, headers, cache: "no-store", keepalive: method !== "GET" });
-    if (answer.ok) return answer;
-    const problem = (await answer.json().catch(() => ({}))) as { detail?: string; code?: string };
-    throw new HubError(problem.detail ?? `HTTP ${answer.status}`, problem.code ?? "unknown", answer.status);
-  }
+/** A query with what is defined, or nothing. */
+export function query(values: Record<string, string | number | boolean | null | undefined>): string {
+  const pairs = Object.keys(values)
+    .filter((name) => values[name] !== undefined && values[name] !== null)
+    .map((name) => `${name}=${encodeURIComponent(String(values[name]))}`);
+  return pairs.length > 0 ? `?${pairs.join("&")}` : "";
 }

@@ -1,26 +1,45 @@
 /**
- * The Socket.IO transport: stock socket.io-client, without its reconnection (the client has one for all
- * transports). Asks for events under their own names, so each one comes once.
+ * The Socket.IO transport: stock socket.io-client, without its reconnection (the line has one for all
+ * transports), over a WebSocket or over HTTP long polling. Asks for events under their own names, so each one
+ * comes once.
  */
 import { io } from "socket.io-client";
+import { HubError } from "./errors";
 import type { Destination, Sink, Transport } from "./transport";
 
-export function openSocket(to: Destination, sink: Sink): Transport {
-  const { token, cursor, types } = to;
-  const socket = io(to.url || window.location.origin, {
-    auth: { token, events: "typed", ...(cursor && { cursor }), ...(types.length > 0 && { types }) },
+const ANSWER_MS = 10_000;
+
+interface Refused {
+  code: string;
+  message: string;
+  retryAfter?: number;
+}
+
+export function openSocket(to: Destination, sink: Sink, over: "websocket" | "polling"): Transport {
+  const { token, cursor, types, rooms } = to;
+  const socket = io(to.url || location.origin, {
+    auth: {
+      events: "typed",
+      ...(token && { token }),
+      ...(cursor && { cursor }),
+      ...(types.length > 0 && { types }),
+      ...(rooms.length > 0 && { rooms }),
+    },
+    transports: [over],
+    withCredentials: !token,
     forceNew: true,
     reconnection: false,
   });
-  socket.onAny((name: string, ...args: unknown[]) => sink.message(name, args.at(-1)));
+  socket.onAny((name: string, ...args: unknown[]) => sink.message(name, args[args.length - 1]));
   socket.on("disconnect", (reason) => sink.closed({ reason }));
-  socket.on("connect_error", (error: Error & { data?: { retryAfter?: number } }) => {
-    const retryAfter = error.data?.retryAfter;
+  socket.on("connect_error", (error: Error & { data?: Partial<Refused> }) => {
+    const { code, retryAfter } = error.data ?? {};
     const denied = !socket.active; // still active when it was the network that failed
     socket.disconnect();
     sink.closed({
       reason: error.message,
       refused: denied && retryAfter === undefined,
+      ...(code && { code }),
       ...(retryAfter !== undefined && { retryAfterMs: retryAfter * 1000 }),
     });
   });
@@ -29,6 +48,18 @@ export function openSocket(to: Destination, sink: Sink): Transport {
       socket.off();
       socket.offAny();
       socket.disconnect();
+    },
+    tell: (event, data) => void socket.emit(event, data),
+    async request(event, data) {
+      let answer: unknown;
+      try {
+        answer = await socket.timeout(ANSWER_MS).emitWithAck(event, data);
+      } catch (fault) {
+        throw new HubError(String(fault), "unreachable");
+      }
+      const { code, message, retryAfter } = (answer ?? {}) as Partial<Refused>;
+      if (code !== undefined && message !== undefined) throw new HubError(message, code, 0, retryAfter ?? null);
+      return answer;
     },
   };
 }

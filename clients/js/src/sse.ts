@@ -1,73 +1,93 @@
 /**
  * The Server-Sent Events transport, read with fetch. Unlike the browser's EventSource it hears event types it
- * has not listed beforehand, keeps the token out of the URL, and sees the keep-alive comments, so a dead line is noticed.
+ * has not listed beforehand, keeps the token out of the URL, and sees the keep-alive comments. Where answers
+ * cannot be read as they come, a native EventSource with tickets stands in.
  */
+import { HubError } from "./errors";
 import { EventStreamParser } from "./eventstream";
+import { problem, query } from "./rest";
 import type { Closing, Destination, Sink, Transport } from "./transport";
 
-/** Heartbeats that may be missed before the line counts as dead. */
-const PATIENCE = 2.5;
-const FIRST_HEARTBEAT_MS = 30_000;
+/** A stream that is being read. */
+export interface Reading {
+  close(): void;
+}
 
-export function openStream(to: Destination, sink: Sink): Transport {
+export interface Reader {
+  event(name: string, data: string, id: string): void;
+  /** There was a sign of life, whatever it was. */
+  alive(): void;
+  /** Called at most once, and not after `close()`. */
+  closed(closing: Closing): void;
+}
+
+/** Reads `address` until it ends. `token` goes into a header; without one, cookies go along. */
+export function readStream(address: string, token: string | null, reader: Reader): Reading {
   const abort = new AbortController();
-  let heartbeatMs = FIRST_HEARTBEAT_MS;
-  let watchdog: ReturnType<typeof setTimeout> | undefined;
-
-  const alive = (): void => {
-    clearTimeout(watchdog);
-    watchdog = setTimeout(() => finish({ reason: "no sign of life" }), heartbeatMs * PATIENCE);
-  };
   const finish = (closing: Closing): void => {
-    clearTimeout(watchdog);
     if (abort.signal.aborted) return;
     abort.abort();
-    sink.closed(closing);
+    reader.closed(closing);
   };
-  const parser = new EventStreamParser(({ name, data }) => {
-    if (abort.signal.aborted) return;
-    const payload = JSON.parse(data) as { heartbeatMs?: number };
-    if (name === "connected") heartbeatMs = payload.heartbeatMs ?? heartbeatMs;
-    sink.message(name, payload);
+  const parser = new EventStreamParser(({ name, data, id }) => {
+    if (!abort.signal.aborted) reader.event(name, data, id);
   });
   const run = async (): Promise<Closing> => {
-    const answer = await fetch(address(to), {
-      headers: { Authorization: `Bearer ${to.token}`, Accept: "text/event-stream" },
+    const answer = await fetch(address, {
+      headers: { Accept: "text/event-stream", ...(token && { Authorization: `Bearer ${token}` }) },
+      ...(!token && { credentials: "include" as const }),
       cache: "no-store",
       signal: abort.signal,
     });
-    if (answer.status !== 200 || !answer.body) return refusal(answer);
-    for await (const text of answer.body.pipeThrough(new TextDecoderStream())) {
-      alive();
-      parser.push(text);
+    if (answer.status !== 200 || !answer.body) return refusal(await problem(answer));
+    const pieces = answer.body.getReader();
+    const decoder = new TextDecoder();
+    for (;;) {
+      const { done, value } = await pieces.read();
+      if (done) return { reason: "the stream ended" };
+      reader.alive();
+      parser.push(decoder.decode(value, { stream: true }));
     }
-    return { reason: "the stream ended" };
   };
-
-  alive();
   run().then(finish, (fault: unknown) => finish({ reason: String(fault) }));
-  return {
-    close() {
-      clearTimeout(watchdog);
-      abort.abort();
-    },
-  };
+  return { close: () => abort.abort() };
 }
 
-function address(to: Destination): string {
-  const query = new URLSearchParams();
-  if (to.cursor) query.set("lastEventId", to.cursor);
-  if (to.types.length > 0) query.set("types", to.types.join(","));
-  const text = query.toString();
-  return `${to.url}/notifications/sse${text && `?${text}`}`;
+/** Whether answers can be read while they come. */
+export function canReadStreams(): boolean {
+  return (
+    typeof ReadableStream === "function" &&
+    typeof TextDecoder === "function" &&
+    typeof AbortController === "function" &&
+    typeof Response === "function" &&
+    "body" in Response.prototype
+  );
 }
 
-async function refusal(answer: Response): Promise<Closing> {
-  const retryAfter = Number(answer.headers.get("Retry-After"));
-  await answer.body?.cancel();
+export function openStream(to: Destination, sink: Sink): Transport {
+  return readStream(to.url + pathOf(to), to.token, {
+    event: (name, data) => sink.message(name, JSON.parse(data)),
+    alive: () => sink.alive(),
+    closed: (closing) => sink.closed(closing),
+  });
+}
+
+export function pathOf(to: Destination): string {
+  const { cursor, types, rooms } = to;
+  return `/notifications/sse${query({
+    lastEventId: cursor,
+    types: types.length > 0 ? types.join(",") : null,
+    rooms: rooms.length > 0 ? rooms.join(",") : null,
+  })}`;
+}
+
+/** Only what the hub itself said, with a code of its own, is final; a box in between may just not carry streams. */
+function refusal({ message, code, status, retryAfter }: HubError): Closing {
+  const own = code !== "unknown";
   return {
-    reason: `HTTP ${answer.status}`,
-    refused: answer.status < 500 && answer.status !== 408 && answer.status !== 429,
-    ...(retryAfter > 0 && { retryAfterMs: retryAfter * 1000 }),
+    reason: message,
+    ...(own && { code }),
+    refused: own && status < 500 && status !== 408 && status !== 429,
+    ...(retryAfter !== null && { retryAfterMs: retryAfter * 1000 }),
   };
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HubClient } from "../src/client";
-import type { Connection, Received } from "../src/client";
+import type { Status } from "../src/link";
 import type { Destination, Sink } from "../src/transport";
 import { connected, notification } from "./samples";
 
@@ -36,10 +36,10 @@ function line(): (typeof opened)[number] {
 }
 
 test("each event reaches a listener once, by its type and as any", async () => {
-  const client = new HubClient({ token: "t" });
+  const client = new HubClient({ getToken: () => "t", share: false });
   const heard: string[] = [];
-  client.on("booking.created", ({ envelope }) => heard.push(`typed ${envelope.id}`));
-  client.on("event", ({ envelope }) => heard.push(`any ${envelope.id}`));
+  client.on("booking.created", (event) => heard.push(`typed ${event.id}`));
+  client.on("event", (event) => heard.push(`any ${event.id}`));
   const sink = await online(client);
   sink.message("connected", connected());
   sink.message("booking.created", notification(1));
@@ -48,9 +48,9 @@ test("each event reaches a listener once, by its type and as any", async () => {
 });
 
 test("a client that comes back asks from its last event on, and knows the replay from the live", async () => {
-  const client = new HubClient({ token: "t" });
+  const client = new HubClient({ getToken: () => "t", share: false });
   const heard: string[] = [];
-  client.on("notification", ({ envelope, replayed }: Received) => heard.push(`${envelope.id} ${replayed}`));
+  client.on("notification", (event, { replayed }) => heard.push(`${event.id} ${replayed}`));
   const sink = await online(client);
   sink.message("connected", connected({ cursor: "e1:4" }));
   sink.message("booking.created", notification(5));
@@ -66,7 +66,7 @@ test("a client that comes back asks from its last event on, and knows the replay
 });
 
 test("a refused client stays away until it is told to connect", async () => {
-  const client = new HubClient({ token: "t" });
+  const client = new HubClient({ getToken: () => "t", share: false });
   const sink = await online(client);
   sink.closed({ reason: "the token has expired", refused: true });
   await vi.advanceTimersByTimeAsync(60_000);
@@ -77,7 +77,7 @@ test("a refused client stays away until it is told to connect", async () => {
 });
 
 test("a hub that drains says when to come back", async () => {
-  const client = new HubClient({ token: "t" });
+  const client = new HubClient({ getToken: () => "t", share: false });
   const sink = await online(client);
   sink.message("server:draining", { retryAfterMs: 7000 });
   sink.closed({ reason: "transport close" });
@@ -88,7 +88,7 @@ test("a hub that drains says when to come back", async () => {
 });
 
 test("a session that was ended for good is not tried again", async () => {
-  const client = new HubClient({ token: "t" });
+  const client = new HubClient({ getToken: () => "t", share: false });
   const sink = await online(client);
   sink.message("session:closed", { code: "token_revoked", reason: "revoked", reconnect: false });
   sink.closed({ reason: "io server disconnect" });
@@ -96,7 +96,7 @@ test("a session that was ended for good is not tried again", async () => {
 });
 
 test("what a connection says after it was cut here is not heard", async () => {
-  const client = new HubClient({ token: "t" });
+  const client = new HubClient({ getToken: () => "t", share: false });
   const sink = await online(client);
   sink.message("connected", connected());
   client.disconnect();
@@ -109,8 +109,8 @@ test("what a connection says after it was cut here is not heard", async () => {
 
 test("a token that cannot be had is tried again later", async () => {
   const tokens = [Promise.reject(new Error("offline")), Promise.resolve("t2")];
-  const client = new HubClient({ token: () => tokens.shift() ?? "t3" });
-  const states: Connection["status"][] = [];
+  const client = new HubClient({ getToken: () => tokens.shift() ?? "t3", share: false });
+  const states: Status[] = [];
   client.on("connection", ({ status }) => states.push(status));
   client.connect();
   await vi.advanceTimersByTimeAsync(1000);
@@ -121,12 +121,12 @@ test("a token that cannot be had is tried again later", async () => {
 test("a listener that throws is reported and does not silence the others", async () => {
   const report = vi.fn();
   vi.stubGlobal("reportError", report);
-  const client = new HubClient({ token: "t" });
+  const client = new HubClient({ getToken: () => "t", share: false });
   const heard: string[] = [];
   client.on("event", () => {
     throw new Error("mine");
   });
-  const off = client.on("event", ({ envelope }) => heard.push(envelope.id));
+  const off = client.on("event", (event) => heard.push(event.id));
   const sink = await online(client);
   sink.message("booking.created", notification(1));
   off();
@@ -143,7 +143,7 @@ test("a first page that could not be had is asked for again, also by the next co
     if (!up) throw new TypeError("Failed to fetch");
     return new Response(JSON.stringify([notification(1)]), { headers: { "X-Unread-Count": "1" } });
   });
-  const client = new HubClient({ token: "t" });
+  const client = new HubClient({ getToken: () => "t", share: false });
   const sink = await online(client);
   sink.message("connected", connected());
   await vi.advanceTimersByTimeAsync(1000);

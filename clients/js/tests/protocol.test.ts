@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { asEnvelope, isNotification, isSignal, placeOf } from "../src/protocol";
+import { asEnvelope, asEvent, isNotification, later, placeOf } from "../src/protocol";
 import { notification } from "./samples";
 
 test("a cursor is an epoch and an offset", () => {
@@ -26,8 +26,18 @@ test("only an envelope with read marks stands in the inbox", () => {
   expect(isNotification(event)).toBe(false);
 });
 
-test("signals are told from events by name, and inherited names are none", () => {
-  expect(isSignal("delivery:update")).toBe(true);
-  expect(isSignal("booking.created")).toBe(false);
-  expect(isSignal("toString")).toBe(false);
+test("events are told from signals by what they carry, and marks are signals", () => {
+  expect(asEvent("booking.created", notification(1))).toEqual(notification(1));
+  expect(asEvent("notification:updated", notification(1))).toBeNull();
+  expect(asEvent("notification:deleted", { id: "n1" })).toBeNull();
+  expect(asEvent("heartbeat", undefined)).toBeNull();
+});
+
+test("a place only moves forward, and another life of the log counts as it stands", () => {
+  expect(later("e1:4", "e1:5")).toBe("e1:5");
+  expect(later("e1:5", "e1:4")).toBe("e1:5");
+  expect(later("e1:5", "e2:1")).toBe("e2:1");
+  expect(later(null, "e1:1")).toBe("e1:1");
+  expect(later("e1:5", null)).toBe("e1:5");
+  expect(later("e1:5", "nonsense")).toBe("e1:5");
 });

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { EMPTY, KEPT, reduce } from "../src/store";
+import type { DeliveryUpdate } from "../src/protocol";
 import type { Change, Inbox } from "../src/store";
 import { connected, notification } from "./samples";
 
@@ -79,7 +80,7 @@ test("deleting an unread notification lowers the count, a read or an unknown one
 });
 
 test("a delivery changes the channel of its own reader's notification only", () => {
-  const update = {
+  const update: DeliveryUpdate = {
     id: "d1",
     notificationId: "n1",
     userId: "ana",

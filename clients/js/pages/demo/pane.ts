@@ -3,7 +3,7 @@
  * what arrives. Choosing somebody else makes a new client.
  */
 import { HubClient } from "../../src/client";
-import type { Connection } from "../../src/client";
+import type { Connection } from "../../src/link";
 import type { Off } from "../../src/emitter";
 import type { TransportName } from "../../src/transport";
 import type { HubElement } from "../../src/ui/element";
@@ -82,7 +82,7 @@ export class Pane {
     const person = this.#people.find((one) => one.id === id);
     this.root.classList.toggle("vacant", !person);
     find("avatar", this.root).textContent = person ? initials(person.name) : "";
-    const client = person ? new HubClient({ token: person.token, transport: this.#chosenTransport }) : null;
+    const client = person ? new HubClient({ getToken: () => person.token, transport: this.#chosenTransport, share: false }) : null;
     this.#client = client;
     for (const element of this.#elements) element.client = client;
     this.#offs = [];

@@ -1,7 +1,7 @@
 /** Every event as it comes, newest on top, and the signals that are worth a line. */
-import type { HubClient, Received } from "../../src/client";
+import type { About, HubClient } from "../../src/client";
 import type { Off } from "../../src/emitter";
-import type { SignalName } from "../../src/protocol";
+import type { Envelope, SignalName } from "../../src/protocol";
 import { clock, find, make, prepend } from "../dom";
 
 const MOST = 100;
@@ -25,12 +25,12 @@ export function stream(hub: HubClient, pane: HTMLElement): Off[] {
   list.replaceChildren();
   [list.hidden, empty.hidden] = [true, false];
   return [
-    hub.on("event", (received) => add(event(received))),
+    hub.on("event", (envelope, about) => add(event(envelope, about))),
     ...SIGNALS.map((name) => hub.on(name, (payload: unknown) => add(signal(name, payload)))),
   ];
 }
 
-function event({ envelope, replayed }: Received): HTMLElement {
+function event(envelope: Envelope, { replayed }: About): HTMLElement {
   return make(
     "li",
     {

@@ -2,7 +2,7 @@
  * `<hub-bell>`: a bell with the count of what is unread and, behind it, the latest notifications. Opened and used
  * with the mouse, the keyboard or a screen reader. What is clicked is read, its link followed, the panel closed.
  */
-import type { HubClient, Received } from "../client";
+import type { About, HubClient } from "../client";
 import type { Off } from "../emitter";
 import type { Notification } from "../protocol";
 import { drawing, make, Rows, safeLink } from "./dom";
@@ -181,7 +181,7 @@ export class HubBell extends HubElement {
     return [
       client.on("inbox", () => this.#draw()),
       client.on("connection", () => this.#draw()),
-      client.on("notification", (received) => this.#announce(received)),
+      client.on("notification", (arrived, about) => this.#announce(arrived, about)),
     ];
   }
 
@@ -266,9 +266,9 @@ export class HubBell extends HubElement {
     target.focus();
   }
 
-  #announce({ envelope, replayed }: Received<Notification>): void {
+  #announce(item: Notification, { replayed }: About): void {
     if (replayed || document.querySelector("hub-toasts")) return; // toasts speak for themselves
-    this.#parts.live.textContent = this.say("arrived", { title: envelope.title ?? envelope.type });
+    this.#parts.live.textContent = this.say("arrived", { title: item.title ?? item.type });
   }
 
   readonly #place = (): void => {
@@ -306,7 +306,7 @@ export class HubBell extends HubElement {
   #opened(event: MouseEvent, id: string): void {
     const item = this.#find(id);
     if (!item || !this.client) return;
-    if (!item.read) this.#try(this.client.markRead(id));
+    if (!item.read) this.#try(this.client.notifications.read(id));
     // Another window or tab leaves this one as it is.
     if (event.metaKey || event.ctrlKey || event.shiftKey) return;
     if (!this.tell("hub-open", item)) event.preventDefault();
@@ -315,13 +315,13 @@ export class HubBell extends HubElement {
 
   #toggle(id: string): void {
     const item = this.#find(id);
-    if (item && !item.read && this.client) this.#try(this.client.markRead(id));
+    if (item && !item.read && this.client) this.#try(this.client.notifications.read(id));
   }
 
   #markAll(): void {
     if (!this.client) return;
     this.#parts.panel.focus(); // the button goes away
-    this.#try(this.client.markAllRead());
+    this.#try(this.client.notifications.readAll());
   }
 
   #find(id: string): Notification | undefined {

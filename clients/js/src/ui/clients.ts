@@ -32,7 +32,7 @@ export function whenProvided(look: () => void): () => void {
 /** The client for these attributes, and how to say that it is not needed any more. */
 export function share(url: string, token: string): [HubClient, () => void] {
   const key = `${url} ${token}`;
-  const shared = SHARED.get(key) ?? { client: new HubClient({ url, token }), users: 0 };
+  const shared = SHARED.get(key) ?? { client: new HubClient({ url, getToken: () => token }), users: 0 };
   SHARED.set(key, shared);
   shared.users += 1;
   shared.client.connect();

@@ -2,7 +2,7 @@
  * `<hub-toasts>`: what arrives live, for some seconds, in a corner. Each notification once. What came while the
  * client was away is one toast with a count. Warnings of the worst kinds stay until somebody closes them.
  */
-import type { HubClient, Received } from "../client";
+import type { About, HubClient } from "../client";
 import type { Off } from "../emitter";
 import type { Notification } from "../protocol";
 import { drawing, make, safeLink } from "./dom";
@@ -91,19 +91,19 @@ export class HubToasts extends HubElement {
   }
 
   protected attach(client: HubClient): Off[] {
-    return [client.on("notification", (received) => this.#received(received))];
+    return [client.on("notification", (arrived, about) => this.#received(arrived, about))];
   }
 
   protected override detached(): void {
     this.#clear();
   }
 
-  #received({ envelope, replayed }: Received<Notification>): void {
-    if (this.#seen.has(envelope.id)) return;
-    this.#seen.add(envelope.id);
+  #received(item: Notification, { replayed }: About): void {
+    if (this.#seen.has(item.id)) return;
+    this.#seen.add(item.id);
     if (this.#seen.size > REMEMBERED) this.#seen.delete(this.#seen.values().next().value as string);
-    if (envelope.read) return;
-    if (!replayed) return this.#add(this.#card(envelope), envelope.severity);
+    if (item.read) return;
+    if (!replayed) return this.#add(this.#card(item), item.severity);
     this.#missed += 1;
     clearTimeout(this.#replay);
     this.#replay = setTimeout(() => {
@@ -117,7 +117,7 @@ export class HubToasts extends HubElement {
     const link = safeLink(item.link);
     const title = item.title ?? item.type;
     const opened = (event: Event): void => {
-      if (item.id) this.client?.markRead(item.id).catch((error: unknown) => this.tell("hub-error", error));
+      if (item.id) this.client?.notifications.read(item.id).catch((error: unknown) => this.tell("hub-error", error));
       if (!this.tell("hub-open", item)) event.preventDefault();
       this.#remove(card);
     };

@@ -24,7 +24,7 @@ export class PretendHub {
 
   /** A client that is online, with the inbox loaded. */
   async client(): Promise<HubClient> {
-    const client = new HubClient({ url: "http://hub.test", token: "t", transport: "sse" });
+    const client = new HubClient({ url: "http://hub.test", getToken: () => "t", transport: "sse", share: false });
     client.connect();
     await vi.waitFor(() => {
       if (client.connection.status !== "online" || client.inbox.notifications.length !== this.inbox.length) {
