@@ -55,6 +55,7 @@ from hub.services.inbox import InboxService
 from hub.services.ingest import Ingest, Rules
 from hub.services.pending import Pending
 from hub.services.people import PeopleService
+from hub.services.preferences import PreferencesService
 from hub.services.publish import Past, Publish
 from hub.services.recovery import Recovery
 from hub.services.render import Render
@@ -80,6 +81,7 @@ from hub.store.inbox import Inbox
 from hub.store.keys import ApiKeys
 from hub.store.outbox import Outbox
 from hub.store.people import People
+from hub.store.preferences import Preferences
 from hub.store.queue import Queue
 from hub.store.reports import Reports
 from hub.store.retention import Retention
@@ -193,6 +195,14 @@ class Hub:
             forget=self.whereabouts.forget_person,
             clock=utc_now,
         )
+        self.preferences = PreferencesService(
+            Preferences(db),
+            self.registry,
+            self.fanout,
+            self.publish,
+            tenant=self.tokens.require_tenant,
+            clock=utc_now,
+        )
         self.deliveries = Pending(self.log, scheduled, deliveries, self.publish)
         self.replays = Replays(ring, self.log, limit=settings.replay_limit, clock=utc_now)
         self.sessions = Sessions(
@@ -200,6 +210,7 @@ class Hub:
             bus=self.bus,
             replays=self.replays,
             inbox=self.inbox,
+            preferences=self.preferences,
             tokens=self.tokens,
             presence=self.presence,
             rules=SessionRules(

@@ -57,8 +57,8 @@ class Connection:
     """`id` is unique; `context` belongs to whoever made the connection."""
 
     __slots__ = (
-        *("_closed", "_end", "_held", "_profile", "_types", "acks", "context", "id", "leaving", "link"),
-        *("next_ack", "rooms", "tick"),
+        *("_closed", "_end", "_held", "_hides", "_profile", "_types", "acks", "context", "id", "leaving"),
+        *("link", "next_ack", "rooms", "tick"),
     )
 
     def __init__(
@@ -82,6 +82,7 @@ class Connection:
         self.leaving = False  # its disconnect handler has been called
         self._profile = _profiles.setdefault(profile, profile)
         self._types = types
+        self._hides: Callable[[str], bool] | None = None
         self._held: list[Frame] | None = None
         self._end = end
         self._closed = False
@@ -109,6 +110,16 @@ class Connection:
         self._changed()
         self._types = types
 
+    @property
+    def hides(self) -> Callable[[str], bool] | None:
+        """Which types of what stands in an inbox are kept from it; None: none. It must be quick."""
+        return self._hides
+
+    @hides.setter
+    def hides(self, hides: Callable[[str], bool] | None) -> None:
+        self._changed()
+        self._hides = hides
+
     def _changed(self) -> None:
         """What was published before the change must be written as it was before the change."""
         self.tick.settle()
@@ -118,17 +129,18 @@ class Connection:
     @property
     def direct(self) -> Outflow | None:
         """Where a frame's bytes may be written without a look at the frame; None: use `send`."""
-        if self._closed or self._held is not None or self._types is not None:
+        if self._closed or self._held is not None or self._types is not None or self._hides is not None:
             return None
         outflow = self.link.outflow
         return outflow if outflow is not None and outflow.direct and not outflow.paused else None
 
     def send(self, frame: Frame) -> None:
-        """Live: only if its type is wanted, and not before `release` when held."""
+        """Live: only if its type is wanted and not hidden, and not before `release` when held."""
         if self._types is not None and not frame.wanted(self._types):
             return
         if self._held is None:
-            self.send_now(frame)
+            if not self._kept_back(frame):
+                self.send_now(frame)
             return
         self._held.append(frame)
         if len(self._held) > MAX_HELD:
@@ -164,7 +176,11 @@ class Connection:
         self._changed()
         held, self._held = self._held, None
         for frame in held:
-            self.send_now(frame)
+            if not self._kept_back(frame):  # what is hidden may have become known only now
+                self.send_now(frame)
+
+    def _kept_back(self, frame: Frame) -> bool:
+        return self._hides is not None and frame.inbox and frame.type is not None and self._hides(frame.type)
 
     # -- pace ----------------------------------------------------------------------------------------
     @property

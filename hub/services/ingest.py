@@ -61,6 +61,7 @@ class Outline(NamedTuple):
     key: IdempotencyKey | None
     channels: tuple[str, ...]
     users: Sequence[str]
+    mutable: bool
 
 
 Known = Mapping[str, Mapping[str, Addresses]]
@@ -199,7 +200,7 @@ class Ingest:
             users = [
                 room[5:] for room in event.rooms if room.startswith("user:") and room not in event.exclude
             ]
-        return Outline(event, key, channels, users)
+        return Outline(event, key, channels, users, kind.mutable)
 
     async def _found(self, draft: Draft, near: Near) -> Draft:
         """The same for whoever is near now, nearest first, and for no more rooms than there may be.
@@ -241,7 +242,14 @@ class Ingest:
         def answer(cursor: Cursor) -> bytes:
             return accepted(event.id, cursor, len(event.rooms), deliveries)
 
-        return Append(event=event, deliveries=deliveries, expand=expand, key=outline.key, answer=answer)
+        return Append(
+            event=event,
+            deliveries=deliveries,
+            expand=expand,
+            key=outline.key,
+            answer=answer,
+            mutable=outline.mutable,
+        )
 
     def _event(self, draft: Draft, event_id: str, now: datetime) -> tuple[Event, EventType]:
         kind = self._type(draft.type)

@@ -57,9 +57,13 @@ class Replays:
         rooms: Collection[str],
         types: tuple[str, ...] | None,
         only: str = "",
+        muted: bool = False,
     ) -> Verdict:
-        """Everything in `rooms` after the cursor `text`, up to `position`, oldest first."""
-        verdict = await self._judge(text, position, tenant, user, rooms, types, only)
+        """Everything in `rooms` after the cursor `text`, up to `position`, oldest first.
+
+        `muted`: something may have been kept from the user, which only SQL knows.
+        """
+        verdict = await self._judge(text, position, tenant, user, rooms, types, only, muted)
         self.answered[verdict.reason or "recovered"] += 1
         self.replayed += len(verdict.frames)
         return verdict
@@ -73,6 +77,7 @@ class Replays:
         rooms: Collection[str],
         types: tuple[str, ...] | None,
         only: str,
+        muted: bool,
     ) -> Verdict:
         try:
             cursor = Cursor.parse(text)
@@ -86,8 +91,8 @@ class Replays:
             return Verdict(False, "trimmed")
         if cursor.offset == position.offset:
             return Verdict(True)
-        frames = self._recent(tenant, cursor, position.offset, rooms)
-        if frames is None and self._stored_for[tenant] >= CROWD:
+        frames = None if muted else self._recent(tenant, cursor, position.offset, rooms)
+        if frames is None and not muted and self._stored_for[tenant] >= CROWD:
             await self._recall.reach(tenant, cursor.offset, position.offset)
             frames = self._recent(tenant, cursor, position.offset, rooms)
         if frames is None:

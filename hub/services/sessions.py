@@ -31,6 +31,7 @@ from hub.realtime.fanout import Fanout
 from hub.realtime.frames import Frame
 from hub.services import dialects
 from hub.services.inbox import InboxService
+from hub.services.preferences import PreferencesService
 from hub.services.presence import PresenceService
 from hub.services.replay import Replays, Verdict
 from hub.services.session import Session, SessionRules, signal
@@ -53,6 +54,7 @@ class Sessions:
         bus: Bus,
         replays: Replays,
         inbox: InboxService,
+        preferences: PreferencesService,
         tokens: Tokens,
         presence: PresenceService,
         rules: SessionRules,
@@ -63,6 +65,7 @@ class Sessions:
         self._bus = bus
         self._replays = replays
         self._inbox = inbox
+        self._preferences = preferences
         self._tokens = tokens
         self._presence = presence
         self._rules = rules
@@ -151,6 +154,7 @@ class Sessions:
         # No await between joining and this: what is dispatched after `position` is held, and nothing before.
         position = self._bus.position(who.tenant) or Position("", 0)
         verdict = Verdict(False, lost) if lost else NOT_ASKED
+        muted, unread = await asyncio.gather(self._mute(who, conn), self._unread(who, position))
         if cursor is not None:
             verdict = await self._replays.since(
                 cursor,
@@ -160,8 +164,8 @@ class Sessions:
                 rooms=names,
                 types=conn.types,
                 only=conn.profile.only,
+                muted=muted,
             )
-        unread = await self._unread(who, position)
         if settle is not None:
             await settle(verdict)
         self._greet(session, names, position, cursor, verdict, unread)
@@ -177,6 +181,17 @@ class Sessions:
             return
         if position is not None and asked.epoch == position.epoch and asked.offset > position.offset:
             await self._bus.catch_up(tenant)
+
+    async def _mute(self, who: Principal, conn: Connection) -> bool:
+        """Keep from the connection what its person has muted; whether they have ever muted anything."""
+        untold = conn.hides
+        try:
+            mute = await self._preferences.muted(who)
+        except StoreUnavailable:
+            return False  # as for its counter
+        if mute is not None and mute.active and conn.hides is untold:  # else it was told something newer
+            conn.hides = mute.hides
+        return mute is not None
 
     async def _unread(self, who: Principal, position: Position) -> int | None:
         """As it was at `position`: what was stored since then comes live, and adds to it once."""

@@ -25,6 +25,7 @@ from hub.domain.events import Cursor, Event
 from hub.store import rows, tables
 from hub.store.bulk import RowInsert, sqlite_time
 from hub.store.engine import Database
+from hub.store.muting import left_out
 from hub.store.rows import Rows, plain
 from hub.store.trips import Question, Statement, Trips
 
@@ -38,6 +39,7 @@ class Append:
 
     `expand`: rooms whose people are turned into deliveries later, with the channels. `answer` gives the
     bytes (UTF-8) that are returned and, under `key`, replayed; it must not block, and is called in a thread.
+    `mutable`: it does not stand in the inbox of those who have muted its type.
     The event gets its place while it is stored: it belongs to the log from here on.
     """
 
@@ -47,6 +49,7 @@ class Append:
     expand: Sequence[tuple[str, tuple[str, ...]]] = ()
     key: IdempotencyKey | None = None
     create_tenant: bool = False
+    mutable: bool = True
 
 
 @dataclass(slots=True)
@@ -90,6 +93,7 @@ class Appender:
     def __init__(self, db: Database, *, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         dialect = db.dialect
+        self._sqlite = dialect == "sqlite"
         self._events = RowInsert(tables.events, dialect, rows.EVENT)
         self._rooms = RowInsert(tables.event_rooms, dialect, rows.ROOM)
         self._deliveries = RowInsert(tables.deliveries, dialect, rows.DELIVERY, rows.NEW_DELIVERY)
@@ -103,7 +107,7 @@ class Appender:
         )
         if dialect == "sqlite":
             self._lock = (
-                'SELECT id, epoch, "offset" FROM tenants WHERE id IN (SELECT value FROM json_each(?))'
+                'SELECT id, epoch, "offset", muted FROM tenants WHERE id IN (SELECT value FROM json_each(?))'
             )
             self._find = (
                 "SELECT k.tenant, k.key, k.fingerprint, k.answer FROM json_each(?) AS wanted "
@@ -116,7 +120,7 @@ class Appender:
         else:
             # In the order of their names, so that two processes cannot wait for each other in a circle.
             self._lock = (
-                'SELECT id, epoch, "offset" FROM tenants '
+                'SELECT id, epoch, "offset", muted FROM tenants '
                 "WHERE id = ANY(ARRAY(SELECT json_array_elements_text(%s::json))) "
                 "ORDER BY id FOR NO KEY UPDATE"
             )
@@ -140,13 +144,15 @@ class Appender:
             asked.append((self._find, (orjson.dumps(wanted).decode(),)))
         # Created before any is locked: an insert that waits while it holds a lock could close a circle.
         found = yield Question([(self._create, (name, new_epoch(), self._time(now))) for name in new], asked)
-        places: dict[str, tuple[str, int]] = {name: (epoch, offset) for name, epoch, offset in found[0]}
+        places: dict[str, tuple[str, int]] = {name: (epoch, offset) for name, epoch, offset, _ in found[0]}
+        muted = {name for name, _, _, some in found[0] if some}
         self._known -= set(names) - places.keys()
         keys: dict[tuple[str, str], tuple[str, str]] = {}
         if wanted:
             keys = {(tenant, key): (digest, answer) for tenant, key, digest, answer in found[1]}
         new_rows = Rows(now, self._time)
         moved: dict[str, int] = {}
+        muting: list[Event] = []
         for entry in entries:
             item, tenant = entry.item, entry.item.event.tenant
             place = places.get(tenant)
@@ -165,6 +171,8 @@ class Appender:
             answer = item.answer(Cursor(epoch, last + 1))
             entry.outcome = Appended(event, answer)
             new_rows.add(event, entry.data, entry.rooms, entry.exclude)
+            if tenant in muted and item.mutable and event.inbox:
+                muting.append(event)
             if item.deliveries:
                 new_rows.add_deliveries(event, item.deliveries)
             if item.expand:
@@ -177,6 +185,7 @@ class Appender:
             *((self._advance, (moved[tenant], tenant)) for tenant in sorted(moved)),
             *self._events.of(new_rows.events),
             *self._rooms.of(new_rows.rooms),
+            *left_out(muting, self._sqlite),
             *self._deliveries.of(new_rows.deliveries),
             *self._expansions.of(new_rows.expansions),
             *self._keys.of(new_rows.keys),

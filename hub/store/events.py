@@ -44,6 +44,13 @@ _ONE = _EVENTS.where(_E.id == bindparam("id"), _E.tenant == bindparam("tenant"))
 _POSITIONS = select(_T.id, _T.epoch, _T.offset, _T.trimmed).where(
     _T.id.in_(bindparam("tenants", expanding=True))
 )
+_X = tables.event_rooms.c
+_KEPT_FROM = select(_X.offset).where(
+    _X.tenant == bindparam("tenant"),
+    _X.room == bindparam("room"),
+    _X.offset > bindparam("after"),
+    _X.offset <= bindparam("upto"),
+)
 # Offsets that `missed` looks up at once.
 _SLICE = 1000
 
@@ -148,13 +155,15 @@ class EventLog:
     ) -> list[Event]:
         """What somebody in `rooms` missed: `after` < offset <= `upto`, oldest first, each event once.
 
-        Without what has expired, and without what excludes one of the rooms or `user`. Fewer than `limit`
-        events: there are no more.
+        Without what has expired, and without what excludes one of the rooms or `user`, also because the
+        user had muted it. Fewer than `limit` events: there are no more.
         """
         own = {*rooms, f"user:{user}"} if user is not None else set(rooms)
         events: list[Event] = []
         audience = Audience(tenant, tuple(rooms))
+        bounds = {"tenant": tenant, "room": f"-user:{user}", "after": after, "upto": upto}
         async with self._db.read() as conn:
+            kept = set((await conn.execute(_KEPT_FROM, bounds)).scalars())
             while len(events) < limit:
                 wanted = min(_SLICE, limit - len(events))
                 offsets = await offsets_after(conn, audience, after, upto, limit=wanted)
@@ -163,7 +172,8 @@ class EventLog:
                 found = await conn.execute(_AT, {"tenant": tenant, "offsets": offsets})
                 for row in found.mappings():
                     event = event_of(row)
-                    if not own.intersection(event.exclude) and not _expired(event, now):
+                    shut_out = event.offset in kept or not own.isdisjoint(event.exclude)
+                    if not shut_out and not _expired(event, now):
                         events.append(event)
                 if len(offsets) < wanted:
                     break

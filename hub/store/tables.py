@@ -66,6 +66,8 @@ tenants = Table(
     Column("offset", BigInteger, nullable=False, default=0),
     Column("trimmed", BigInteger, nullable=False, default=0),  # the last offset that retention removed
     Column("settings", JSON, nullable=False, default=dict),
+    # Somebody has muted something in the app: only then the log must look for whom to leave out.
+    Column("muted", Boolean, nullable=False, server_default=false()),
     Column("created_at", UtcDateTime, nullable=False),
 )
 
@@ -290,8 +292,8 @@ preferences = Table(
     Column("updated_at", UtcDateTime, nullable=False),
 )
 
-# Who wants nothing in the app of a type ('*': of any that may be muted), so that a crowd's event can leave
-# them out.
+# Who wants nothing in the app of a type, so that a crowd's event can leave them out. '*': of any that may be
+# muted, but for those that stand beside it as '!type'. '': whoever has muted something once.
 mutes = Table(
     "mutes",
     metadata,

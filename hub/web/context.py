@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hub.services.delivered import Delivered
     from hub.services.inbox import Marked, Page
     from hub.services.ingest import Accepted
+    from hub.services.preferences import PreferencesService
     from hub.services.recovery import Recovery
     from hub.services.reports import ReportsService
     from hub.services.session import Session
@@ -141,6 +142,8 @@ class Services(Protocol):
     def inbox(self) -> Inbox: ...
     @property
     def people(self) -> People: ...
+    @property
+    def preferences(self) -> PreferencesService: ...
     @property
     def deliveries(self) -> Deliveries: ...
     @property

@@ -20,7 +20,7 @@ from schemathesis import GenerationMode
 from hub.domain.access import TENANT_PATTERN
 from hub.domain.errors import ValidationFailed
 from hub.services.wire import dumps, loads
-from hub.web import admin_bodies, bodies, broadcast, places
+from hub.web import admin_bodies, bodies, broadcast, places, wishes
 from hub.web.openapi.document import document
 from hub.web.routes import ROUTES
 from tests.doors import OPTIONS
@@ -33,6 +33,9 @@ READERS: dict[str, Callable[[Any], object]] = {
     "POST /api/sse/broadcast": lambda body: broadcast.draft_of(body, tenant=TENANT, options=OPTIONS),
     "PUT /users/{id}": lambda body: bodies.person(body, user="42"),
     "PUT /me/location": lambda body: places.require_location(body, max_radius=OPTIONS.near_radius),
+    "PATCH /notifications/preferences": wishes.change,
+    "POST /notifications/preferences": wishes.change,
+    "PUT /admin/preferences": wishes.defaults,
     "PUT /users/batch": lambda body: bodies.people(body, options=OPTIONS),
     "POST /admin/notifications/broadcast": lambda body: admin_bodies.broadcast(
         body, tenant=TENANT, options=OPTIONS

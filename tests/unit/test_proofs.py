@@ -19,6 +19,9 @@ CONTRACT, MARKS = "integration/test_web_contract.py", "integration/test_inbox_ma
 ADMIN, REPORTS = "integration/test_admin.py", "integration/test_admin_reports.py"
 STREAMS, PAGES = "integration/test_stream_paths.py", "unit/test_web_pages.py"
 EACH_MARK = (MARKS, "test_each_mark_changes_its_own_fields_and_doing_it_twice_changes_nothing")
+PREFERENCES = "integration/test_preferences.py"
+WISHES = (PREFERENCES, "test_what_is_said_stays_until_it_is_taken_back_and_is_told_live")
+DEFAULTS = (PREFERENCES, "test_a_tenants_defaults_hold_for_who_has_said_nothing")
 A_PERSON = (CONTRACT, "test_a_person_is_created_changed_shown_and_forgotten")
 A_KEY = (ADMIN, "test_a_key_is_shown_once_works_and_can_be_ended")
 A_TENANT = (ADMIN, "test_the_platform_creates_and_lists_tenants")
@@ -50,6 +53,9 @@ PROOFS: dict[str, tuple[str, str]] = {
     "PATCH /notifications/{id}/archive": EACH_MARK,
     "PATCH /notifications/{id}/unarchive": EACH_MARK,
     "DELETE /notifications/{id}": (MARKS, "test_what_one_deletes_stays_with_the_others"),
+    "GET /notifications/preferences": WISHES,
+    "PATCH /notifications/preferences": WISHES,
+    "POST /notifications/preferences": WISHES,
     "PUT /me/location": TRIED,
     "DELETE /me/location": TRIED,
     "POST /auth/ticket": (CONTRACT, "test_a_ticket_opens_one_stream"),
@@ -88,6 +94,8 @@ PROOFS: dict[str, tuple[str, str]] = {
     "POST /admin/api-keys": A_KEY,
     "GET /admin/api-keys": A_KEY,
     "DELETE /admin/api-keys/{id}": A_KEY,
+    "GET /admin/preferences": DEFAULTS,
+    "PUT /admin/preferences": DEFAULTS,
     "GET /admin/audit": (ADMIN, "test_the_audit_is_filtered_and_read_page_by_page"),
     "POST /admin/tenants": A_TENANT,
     "GET /admin/tenants": A_TENANT,

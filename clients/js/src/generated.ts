@@ -116,6 +116,24 @@ export interface OnlineUser {
   connections: number;
 }
 
+/** everything that holds, whoever has said it */
+export interface Preferences {
+  inApp: boolean;
+  email: boolean;
+  sms: boolean;
+  discord: boolean;
+  webpush: boolean;
+  /** where a type differs from its channels */
+  types: Record<string, Record<string, boolean>>;
+  quietHours: {
+    start: string;
+    end: string;
+    timezone: string | null;
+  } | null;
+  digest: string | null;
+  locale: string | null;
+}
+
 export interface ReadAll {
   updated: number;
   readAt: string;
@@ -180,6 +198,7 @@ export interface Signals {
   "notification:unread_count": {
     count: number;
   };
+  "preferences:updated": Preferences;
   /** to the user and to `role:ADMIN` */
   "delivery:update": {
     id: string;

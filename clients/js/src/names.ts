@@ -8,6 +8,7 @@ export const NAMES: readonly string[] = [
   "notification:updated",
   "notification:deleted",
   "notification:unread_count",
+  "preferences:updated",
   "delivery:update",
   "presence:join",
   "presence:leave",

@@ -31,6 +31,7 @@ from hub.web.openapi.shapes import ROOM, ULID, many, ref, text, words
 _ADMIN = "Admin"
 _PLATFORM = "Platform"
 _READS = (Invalid, ValidationFailed)
+_DEFAULTS = json("What the tenant has said", ref("Defaults"))
 _KEY_ID = path("id", ULID, "the id of an API key")
 
 
@@ -159,6 +160,18 @@ OPERATIONS: dict[str, Operation] = {
         parameters=(_KEY_ID, TENANT),
         answers={204: nothing("It works no longer")},
         refuses=(KeyUnknown,),
+    ),
+    "GET /admin/preferences": Operation(
+        id="showDefaults", tag=_ADMIN, parameters=(TENANT,), answers={200: _DEFAULTS}, refuses=_READS
+    ),
+    "PUT /admin/preferences": Operation(
+        id="setDefaults",
+        tag=_ADMIN,
+        description="All of them; what is left out is not said. The inbox is not for a tenant to mute.",
+        parameters=(TENANT,),
+        body={"allOf": [ref("Defaults")], "properties": {"tenantId": text()}},
+        examples={"no SMS at night": {"quietHours": {"start": "21:00", "end": "08:00"}}},
+        answers={200: _DEFAULTS},
     ),
     "GET /admin/audit": Operation(
         id="showAudit",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hub.domain.preferences import DIGEST_PATTERN
 from hub.web.openapi.shapes import (
     CHANNEL,
     CURSOR,
@@ -101,6 +102,16 @@ SCHEMAS: dict[str, Schema] = {
         {"results": many({"anyOf": [ref("BatchAccepted"), ref("Problem")]}, "in the order of the request")}
     ),
     "Cancelled": record({"id": ULID, "cancelled": whole("how many things will not be sent")}),
+    "Preferences": record(
+        {
+            **{channel: flag() for channel in CHANNEL["enum"]},
+            "types": counts(counts(flag()), "where a type differs from its channels"),
+            "quietHours": nullable(record({"start": text(), "end": text(), "timezone": nullable(text())})),
+            "digest": nullable(text(pattern=f"^({DIGEST_PATTERN})$")),
+            "locale": nullable(text()),
+        },
+        description="everything that holds, whoever has said it",
+    ),
     "Contact": record(
         {
             "id": USER,

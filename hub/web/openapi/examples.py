@@ -45,6 +45,12 @@ OLDER = {
 }
 COMPLETED = TO_STAFF | {"type": "booking.completed", "to": [*STAFF, f"user:{GUEST['id']}"]}
 LATER = TO_GUEST | {"type": "checkin.reminder", "sendAt": "2027-08-09T12:00:00Z"}
+WISHES = {
+    "sms": False,
+    "types": {"booking.created": {"email": False}},
+    "quietHours": {"start": "22:00", "end": "07:00", "timezone": "Europe/Lisbon"},
+    "digest": "daily@18:30",
+}
 NEARBY = {
     "tenantId": TENANT,
     "type": "job.nearby",

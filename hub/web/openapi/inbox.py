@@ -25,6 +25,7 @@ _LOCATION = "Location"
 _ITEM = json(
     "The notification as it stands now", ref("InboxItem"), "X-Unread-Count", example=examples.ENVELOPE
 )
+_WISHES = json("Everything that holds for the caller now", ref("Preferences"))
 _ENTERS = (Invalid, RoomInvalid, RoomForbidden, TooManyConnections, ProcessFull)
 _SOCKET = Answer(description="The WebSocket is open; `/asyncapi.json` describes its frames")
 
@@ -48,6 +49,17 @@ def _stream(id: str, description: str) -> Operation:
         parameters=STREAM,
         answers={200: EVENTS},
         refuses=_ENTERS,
+    )
+
+
+def _change(id: str) -> Operation:
+    return Operation(
+        id=id,
+        tag=_INBOX,
+        description="Null takes a word back. Muting what cannot be muted is refused.",
+        body=ref("PreferencesChange"),
+        examples={"no mail at night": examples.WISHES},
+        answers={200: _WISHES},
     )
 
 
@@ -88,6 +100,9 @@ OPERATIONS: dict[str, Operation] = {
     "PATCH /notifications/read-all": Operation(
         id="markAllRead", tag=_INBOX, answers={200: json("Everything up to now is read", ref("ReadAll"))}
     ),
+    "GET /notifications/preferences": Operation(id="showPreferences", tag=_INBOX, answers={200: _WISHES}),
+    "PATCH /notifications/preferences": _change("changePreferences"),
+    "POST /notifications/preferences": _change("changePreferencesByPost"),
     "GET /notifications/{id}": Operation(
         id="showNotification",
         tag=_INBOX,

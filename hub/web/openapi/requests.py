@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.web import admin_bodies, bodies, broadcast, places
+from hub.domain.preferences import MAX_TYPES
+from hub.web import admin_bodies, bodies, broadcast, places, wishes
 from hub.web.context import WebOptions
 from hub.web.fields import Addressee, Form
 from hub.web.openapi.shapes import Schema, many, nullable, record, ref, text
@@ -34,6 +35,11 @@ FORMS: dict[str, tuple[type[Form], str]] = {
     "Broadcast": (admin_bodies.BroadcastBody, "to everybody of the tenant, or with `role` of that role"),
     "Revoke": (admin_bodies.RevokeBody, "exactly one of the first four"),
     "NewKey": (admin_bodies.KeyBody, "what the key may do"),
+    "ChannelWishes": (wishes.ChannelWishes, "which channels are wanted; null takes a word back"),
+    "OutsideWishes": (wishes.OutsideWishes, "which outside channels are wanted"),
+    "QuietHours": (wishes.QuietHours, "by the wall clock, every day; over midnight when the end is earlier"),
+    "PreferencesChange": (wishes.PreferencesBody, "what is left out stays as it is; null takes a word back"),
+    "Defaults": (wishes.DefaultsBody, "what holds for people of the tenant who have said nothing else"),
     "NewTenant": (admin_bodies.TenantBody, "a tenant to create"),
 }
 # What is said of single fields wherever they occur.
@@ -54,6 +60,9 @@ _SAID = {
     "issuedBefore": "all tokens of the tenant that were issued up to then; not in the future",
     "jti": "one token",
     "sessionId": "every token of the session",
+    "types": "by the name of a type or one of its aliases: wins over the channel as a whole",
+    "quietHours": "in their time zone, else in the person's, else in UTC; the same start and end: never",
+    "digest": "mails are gathered until then; `daily` alone is at 08:00; off: each by itself, at once",
     "lat": "degrees; the caps beyond are left out, as on web maps",
     "lon": "degrees",
     "radiusMeters": "at most {near_radius:g}",
@@ -82,6 +91,8 @@ def schemas(options: WebOptions) -> dict[str, Schema]:
             "description": "a room, a place to be near, or a list of them with at most one place",
             "anyOf": [*unknown, many({"anyOf": unknown}, minItems=1, maxItems=most)],
         },
+        "ByType": _by_type("ChannelWishes"),
+        "OutsideByType": _by_type("OutsideWishes"),
         "Excluded": {
             "description": "rooms whose members do not get it",
             "anyOf": [_NAMED, many(_NAMED, maxItems=most)],
@@ -102,6 +113,15 @@ def schemas(options: WebOptions) -> dict[str, Schema]:
         "something happens to a made-up booking",
     )
     return shapes
+
+
+def _by_type(name: str) -> Schema:
+    return {
+        "type": "object",
+        "maxProperties": MAX_TYPES,
+        "propertyNames": {"pattern": f"^{wishes.TYPE.pattern}$"},
+        "additionalProperties": nullable(ref(name)),
+    }
 
 
 def _form(form: type[Form], said: str, options: WebOptions) -> Schema:

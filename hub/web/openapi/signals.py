@@ -103,6 +103,7 @@ SENDS: dict[str, tuple[Schema, str]] = {
     "notification:updated": (ref("InboxItem"), "the marks of a notification changed"),
     "notification:deleted": (record({"id": ULID}), "the user removed it"),
     "notification:unread_count": (record({"count": whole()}), "after everything that may change it"),
+    "preferences:updated": (ref("Preferences"), "the user wants something else now"),
     "delivery:update": (
         record(
             {

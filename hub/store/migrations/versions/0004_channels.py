@@ -89,6 +89,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "budget", "window", name=op.f("pk_spent")),
     )
     op.create_index(op.f("ix_spent_ends_at"), "spent", ["ends_at"], unique=False)
+    op.add_column("tenants", sa.Column("muted", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("deliveries", sa.Column("digest", NAME, nullable=True))
     op.add_column("deliveries", sa.Column("digest_of", ULID, nullable=True))
     op.add_column(
@@ -108,5 +109,6 @@ def downgrade() -> None:
         op.drop_index(f"ix_deliveries_{name}", "deliveries")
     for name in ("unless_seen", "digest_of", "digest"):
         op.drop_column("deliveries", name)
+    op.drop_column("tenants", "muted")
     for name in ("spent", "templates", "push_subscriptions", "suppressions", "mutes", "preferences"):
         op.drop_table(name)
