@@ -119,6 +119,7 @@ TABLES = {
     "idempotency_keys": "what was answered to which key",
     "expansions": "audiences that are being turned into deliveries, chunk by chunk",
     "revocations": "tokens that were called back before their end",
+    "callbacks": "what providers said after they took a message",
     "audit": "what admins did",
     "outbox": "the development sandbox",
 }

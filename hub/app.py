@@ -16,6 +16,7 @@ import structlog
 from redis.asyncio import Redis
 
 from hub.choices import (
+    callback_readers,
     keep,
     limits,
     patience,
@@ -46,6 +47,7 @@ from hub.realtime.plain import PlainSockets
 from hub.realtime.replay import Ring
 from hub.realtime.stream import Streams
 from hub.services.admin import AdminService, AdminStores
+from hub.services.callbacks import CallbackService
 from hub.services.deliver import Deliver
 from hub.services.delivered import Delivered
 from hub.services.disconnect import Disconnect
@@ -71,6 +73,7 @@ from hub.services.whereabouts import Whereabouts
 from hub.settings import DEVELOPMENT_KEY, Settings
 from hub.store.audit import Audit
 from hub.store.backlog import Backlog
+from hub.store.callbacks import Callbacks
 from hub.store.dead import DeadLetters
 from hub.store.delivered import DeliveredMarks
 from hub.store.deliveries import Deliveries
@@ -236,6 +239,9 @@ class Hub:
             clock=utc_now,
             chance=random.random,
             patience=patience(settings),
+        )
+        self.callbacks = CallbackService(
+            callback_readers(settings), Callbacks(db), self._announce, clock=utc_now
         )
         audit = Audit(db)
         self.admin = AdminService(
@@ -405,6 +411,7 @@ class Hub:
 async def build(settings: Settings) -> Hub:
     """A hub by these settings, not open yet. Raises `SettingsRefused`."""
     settings.require_safe()
+    callback_readers(settings)  # a key that is none is refused before anything is open
     db = await Database.open(
         settings.database, pool=settings.database_pool, timeout=settings.database_timeout
     )

@@ -19,6 +19,7 @@ from hub.cluster.presence import Presence
 from hub.cluster.tickets import Tickets
 from hub.domain.access import Principal
 from hub.domain.events import Registry
+from hub.providers.callbacks import Reader, ResendCallbacks, SendGridCallbacks, TwilioCallbacks
 from hub.providers.receipt import Provider
 from hub.providers.sandbox import Sandbox
 from hub.providers.smtp import Smtp
@@ -29,7 +30,7 @@ from hub.services.jwks import KeySource
 from hub.services.presence import PresenceRules, PresenceService
 from hub.services.timers import Keep
 from hub.services.tokens import Tokens
-from hub.settings import DEVELOPMENT_KEY, Settings
+from hub.settings import DEVELOPMENT_KEY, Settings, SettingsRefused
 from hub.store.events import EventLog
 from hub.store.keys import ApiKeys
 from hub.store.outbox import Outbox
@@ -63,6 +64,29 @@ def smtp(settings: Settings) -> Smtp:
         tls=settings.email_tls,
         timeout=settings.provider_timeout,
     )
+
+
+def callback_readers(settings: Settings) -> dict[str, Reader]:
+    """Who reads what providers say later, for those whose key is known. Raises `SettingsRefused`."""
+    readers: dict[str, Reader] = {}
+    if settings.twilio_auth_token and settings.public_url:
+        token = settings.twilio_auth_token.get_secret_value()
+        readers["twilio"] = TwilioCallbacks(token, public_url=settings.public_url)
+    if settings.sendgrid_webhook_key:
+        try:
+            readers["sendgrid"] = SendGridCallbacks(
+                settings.sendgrid_webhook_key.get_secret_value(),
+                age=settings.callback_age,
+                most=settings.callback_events,
+            )
+        except ValueError:
+            raise SettingsRefused(
+                "HUB_SENDGRID_WEBHOOK_KEY: is no public key; copy the verification key from SendGrid's page"
+            ) from None
+    if settings.resend_webhook_secret:
+        secret = settings.resend_webhook_secret.get_secret_value()
+        readers["resend"] = ResendCallbacks(secret, age=settings.callback_age)
+    return readers
 
 
 def presence(

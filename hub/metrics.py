@@ -101,6 +101,13 @@ FAMILIES = (
         (),
         "how long the oldest of them has been due, of the whole installation",
     ),
+    Family(
+        "hub_callbacks_received_total",
+        "counter",
+        ("provider", "outcome"),
+        "what providers said later: moved a delivery, changed nothing (idle), named none of ours (unknown); "
+        "and posts that were refused",
+    ),
     Family("hub_database_up", "gauge", (), "1 when the database answered for this page"),
     Family("hub_loop_lag_seconds", "histogram", (), "how late the event loop was"),
     Family("hub_http_request_seconds", "histogram", ("method", "route", "status"), "time to answer requests"),
@@ -190,6 +197,8 @@ class Metrics:
         for name, count in (self._moved or {}).items():
             channel, _, status = name.partition(":")
             yield "hub_deliveries_moved_total", (channel, status), count
+        for (provider, outcome), count in self._hub.callbacks.counts.items():
+            yield "hub_callbacks_received_total", (provider, outcome), count
         yield "hub_database_up", (), self._queue is not None
         if self._queue is None:
             return

@@ -34,6 +34,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "redis_host": ("REDIS_HOST",),
     "redis_port": ("REDIS_PORT",),
     "redis_password": ("REDIS_PASSWORD",),
+    "twilio_auth_token": ("TWILIO_AUTH_TOKEN",),
     "jwt_secret": ("JWT_SECRET",),
     "jwt_expires_in": ("JWT_EXPIRES_IN",),
     "cors_origin": ("CORS_ORIGIN",),
@@ -200,6 +201,22 @@ class Settings(BaseSettings):
     )
     audit_days: float = setting(365.0, "days that what admins did is kept", gt=0)
     idempotency_hours: float = setting(24.0, "hours an Idempotency-Key is remembered", gt=0)
+
+    # -- what comes back from providers ---------------------------------------------------------------
+    twilio_auth_token: SecretStr | None = setting(None, "Twilio's auth token; it signs status callbacks too")
+    sendgrid_webhook_key: SecretStr | None = setting(
+        None, "verification key of SendGrid's signed Event Webhook, as its page shows it"
+    )
+    resend_webhook_secret: SecretStr | None = setting(
+        None, "signing secret of Resend's webhook (`whsec_...`)"
+    )
+    callback_age: float = setting(
+        300.0,
+        "seconds that what a provider has signed may be old, or ahead of this clock (Resend: 300 at most)",
+        gt=0,
+        le=3600,
+    )
+    callback_events: int = setting(5000, "most events in one post of a provider", ge=1)
 
     # -- presence ------------------------------------------------------------------------------------
     presence_lease: float = setting(

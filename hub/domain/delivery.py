@@ -31,9 +31,10 @@ S = Status
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     S.PLANNED: frozenset({S.QUEUED, S.SENDING, S.SKIPPED, S.CANCELLED, S.DEAD}),
     S.QUEUED: frozenset({S.PLANNED, S.SENDING, S.SKIPPED, S.CANCELLED, S.DEAD}),
-    S.SENDING: frozenset({S.SENT, S.FAILED, S.DEAD, S.SKIPPED, S.UNKNOWN, S.PLANNED}),
-    S.UNKNOWN: frozenset({S.SENDING, S.SENT, S.DEAD, S.FAILED, S.DELIVERED}),
-    S.FAILED: frozenset({S.QUEUED, S.SENDING, S.DEAD, S.SKIPPED, S.CANCELLED}),
+    # What a provider says later may be here before its answer, or in its place.
+    S.SENDING: frozenset({S.SENT, S.FAILED, S.DEAD, S.SKIPPED, S.UNKNOWN, S.PLANNED, S.DELIVERED, S.OPENED}),
+    S.UNKNOWN: frozenset({S.SENDING, S.SENT, S.DEAD, S.FAILED, S.DELIVERED, S.OPENED}),
+    S.FAILED: frozenset({S.QUEUED, S.SENDING, S.DEAD, S.SKIPPED, S.CANCELLED, S.SENT, S.DELIVERED, S.OPENED}),
     S.SENT: frozenset({S.DELIVERED, S.OPENED, S.DEAD}),
     S.DELIVERED: frozenset({S.OPENED}),
     S.OPENED: frozenset(),
@@ -127,7 +128,7 @@ class Claim:
 
     `fence` is raised by every claim, `attempts` counts the calls made before this one; `past_fence` and
     `past_attempts` are what of them came before an operator's last retry. `event` None: retention has
-    removed it.
+    removed it. `suppressed`: nothing is to be sent to its address.
     """
 
     id: str
@@ -143,6 +144,7 @@ class Claim:
     timezone: str | None
     past_attempts: int = 0
     past_fence: int = 0
+    suppressed: bool = False
 
     @property
     def tries(self) -> int:
@@ -169,6 +171,7 @@ class Call:
 class Step:
     """Where a claimed delivery goes next. `due_at` is for states that are not over.
 
+    `gone`: nothing will ever reach its address, so nothing is to be sent there any more.
     `maybe_duplicate` is only ever added to a delivery, never taken away.
     """
 
@@ -178,4 +181,5 @@ class Step:
     error: str | None = None
     provider_id: str | None = None
     maybe_duplicate: bool = False
+    gone: bool = False
     call: Call | None = None

@@ -12,9 +12,10 @@ the doors turn it into a problem+json body, an `error` event or a `connect_error
     ├── Unauthorized        401  nobody, or nobody any more
     │   └── TokenMissing, TokenInvalid, TokenExpired, TokenRevoked
     ├── Forbidden           403  somebody, but not this
-    │   └── RoomForbidden, ScopeMissing, TenantForbidden, OriginForbidden
+    │   └── RoomForbidden, ScopeMissing, TenantForbidden, OriginForbidden, SignatureInvalid
     ├── Missing             404  TenantUnknown, PersonUnknown, NotificationUnknown, DeliveryUnknown,
-    │                            ConnectionUnknown, KeyUnknown, LinkInvalid
+    │                            ConnectionUnknown, KeyUnknown, LinkInvalid, SubscriptionUnknown,
+    │                            SuppressionUnknown, NotConfigured
     ├── Conflict            409  IdempotencyConflict (422), StateConflict
     ├── RateLimited         429  TooManyConnections
     └── Unavailable         503  StoreUnavailable, Draining, ProcessFull, EventTimeout
@@ -245,6 +246,17 @@ class OriginForbidden(Forbidden):
     code, title = "origin_forbidden", "This page may not call"
 
 
+class SignatureInvalid(Forbidden):
+    """What a provider is said to have sent is not signed with the configured key, or was signed too long ago.
+    Nothing of it was believed.
+
+    Compare the key with the provider's, `HUB_PUBLIC_URL` with the address the provider calls, and the clock
+    with `HUB_CALLBACK_AGE`.
+    """
+
+    code, title = "signature_invalid", "The signature does not fit"
+
+
 class Missing(Refusal):
     """There is no such path or file.
 
@@ -316,6 +328,33 @@ class LinkInvalid(Missing):
     """
 
     code, title = "link_invalid", "This link does not work"
+
+
+class SubscriptionUnknown(Missing):
+    """The caller has no such push subscription.
+
+    `GET /me/push-subscriptions` lists those that there are.
+    """
+
+    code, title = "subscription_unknown", "Unknown push subscription"
+
+
+class SuppressionUnknown(Missing):
+    """The tenant's list of suppressed addresses has no such entry.
+
+    `GET /admin/suppressions` lists those that there are.
+    """
+
+    code, title = "suppression_unknown", "Not suppressed"
+
+
+class NotConfigured(Missing):
+    """This hub has not been set up for it; `detail` names the setting.
+
+    Configure it, or do without it.
+    """
+
+    code, title = "not_configured", "Not configured here"
 
 
 class Conflict(Refusal):

@@ -18,6 +18,7 @@ from hub.domain.delivery import Planned, Status
 IN_APP = "inApp"
 NO_ADDRESS = "no address"
 NOT_CONFIGURED = "channel not configured"
+SUPPRESSED = "suppressed"
 
 
 class Person(Protocol):

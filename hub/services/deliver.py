@@ -21,7 +21,7 @@ import structlog
 from hub.domain.delivery import Call, Claim, DeliveryUpdate, Status, Step
 from hub.domain.errors import StoreUnavailable
 from hub.domain.message import Message
-from hub.domain.routing import NO_ADDRESS, NOT_CONFIGURED
+from hub.domain.routing import NO_ADDRESS, NOT_CONFIGURED, SUPPRESSED
 from hub.domain.timing import retry_in
 from hub.providers.receipt import Outcome, Permanent, Provider, Receipt, Temporary
 from hub.services.render import Render, TemplateFailed
@@ -105,6 +105,8 @@ class Deliver:
             return Step(status=Status.SKIPPED, reason=NOT_CONFIGURED)
         if not claim.address:
             return Step(status=Status.SKIPPED, reason=NO_ADDRESS)
+        if claim.suppressed:
+            return Step(status=Status.SKIPPED, reason=SUPPRESSED)
         if claim.tries >= self._patience.attempts:  # the worker died in the last one
             return Step(status=Status.DEAD, error=f"given up after {claim.tries} attempts")
         if claim.lost > MOST_LOST_CLAIMS:
@@ -131,10 +133,10 @@ class Deliver:
             case Receipt(provider_id):
                 call = Call(number=number, outcome="sent", duration_ms=took)
                 return Step(status=Status.SENT, provider_id=printable(provider_id or ""), call=call)
-            case Permanent(reason=reason):
+            case Permanent(reason, gone):
                 error = printable(reason)
                 call = Call(number=number, outcome="permanent", duration_ms=took, detail=error)
-                return Step(status=Status.DEAD, error=error, call=call)
+                return Step(status=Status.DEAD, error=error, gone=gone, call=call)
             case Temporary(reason, retry_after, unsure):
                 error = printable(reason)
                 call = Call(number=number, outcome="temporary", duration_ms=took, detail=error)

@@ -111,6 +111,7 @@ class Retention:
             ids = (await conn.execute(over)).scalars().all()
             if ids:
                 await conn.execute(delete(tables.attempts).where(_A.delivery_id.in_(ids)))
+                await conn.execute(delete(tables.callbacks).where(tables.callbacks.c.delivery_id.in_(ids)))
                 await conn.execute(delete(tables.deliveries).where(_D.id.in_(ids)))
         return len(ids)
 

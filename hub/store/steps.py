@@ -24,13 +24,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.domain.callback import GONE
 from hub.domain.delivery import CLAIMABLE, Claim, Delivery, Status, Step
 from hub.store.events import EVENT_COLUMNS, event_of
+from hub.store.push import forget
+from hub.store.suppressions import Address, Struck, among, strike
 from hub.store.tables import attempts, deliveries, events, people, tenants
 
 D = deliveries.c
 # A worker that found its claim ended may still say how the call went, until another one claims.
 _HELD = (Status.SENDING, Status.UNKNOWN)
+# Where the provider's word has taken a delivery before its worker came back from the call. It stays there.
+_SETTLED = (Status.SENT, Status.DELIVERED, Status.OPENED, Status.DEAD)
 # What a step changes in a row and its noun alike.
 _CHANGED = ("status", "due_at", "reason", "error", "maybe_duplicate", "updated_at")
 
@@ -109,7 +114,10 @@ _START = (
 _NEW_ATTEMPT = insert(attempts)
 _OURS = (
     select(deliveries)
-    .where(tuple_(D.id, D.fence).in_(bindparam("claims", expanding=True)), D.status.in_(_HELD))
+    .where(
+        tuple_(D.id, D.fence).in_(bindparam("claims", expanding=True)),
+        or_(D.status.in_(_HELD), and_(D.status.in_(_SETTLED), D.call_started.is_not(None))),
+    )
     .order_by(D.id)
     .with_for_update()
 )
@@ -164,7 +172,11 @@ async def _claim(connection: AsyncConnection, wanted: Sequence[ToClaim]) -> dict
         return {}
     found = await connection.execute(_SOURCES, {"ids": [row["id"] for row in rows]})
     sources = {source["delivery_id"]: source for source in found.mappings()}
-    return {row["id"]: _claimed(row, sources.get(row["id"])) for row in rows}
+    struck = await among(connection, [_address_of(row) for row in rows if row["address"]])
+    return {
+        row["id"]: _claimed(row, sources.get(row["id"]), suppressed=_address_of(row) in struck)
+        for row in rows
+    }
 
 
 async def _start(connection: AsyncConnection, wanted: Sequence[ToCall]) -> dict[tuple[str, int], int]:
@@ -193,22 +205,28 @@ async def _move(connection: AsyncConnection, wanted: Sequence[ToMove]) -> dict[t
     moved: dict[tuple[str, int], Delivery] = {}
     rows: list[dict[str, Any]] = []
     calls: list[dict[str, Any]] = []
+    gone: list[RowMapping] = []
     for item in wanted:
         row, step = held.get((item.id, item.fence)), item.step
         if row is None:
             continue
-        after = replace(
-            delivery_of(row),
-            status=step.status,
-            due_at=step.due_at,
-            reason=step.reason,
-            error=step.error,
-            maybe_duplicate=row["maybe_duplicate"] or step.maybe_duplicate,
-            updated_at=item.now,
-        )
+        after = delivery_of(row)
+        if after.status in _HELD:
+            after = replace(
+                after,
+                status=step.status,
+                due_at=step.due_at,
+                reason=step.reason,
+                error=step.error,
+                updated_at=item.now,
+            )
+        after = replace(after, maybe_duplicate=after.maybe_duplicate or step.maybe_duplicate)
         moved[item.id, item.fence] = after
         changed = {name: getattr(after, name) for name in _CHANGED}
-        rows.append({"an_id": item.id, "provider_id": step.provider_id, **changed})
+        provider_id = step.provider_id or row["provider_id"]
+        rows.append({"an_id": item.id, "provider_id": provider_id, **changed})
+        if step.gone and row["address"]:
+            gone.append(row)
         if step.call is not None:
             calls.append(
                 {
@@ -223,10 +241,25 @@ async def _move(connection: AsyncConnection, wanted: Sequence[ToMove]) -> dict[t
         await connection.execute(_MOVE, rows)
     if calls:
         await connection.execute(_END_CALL, calls)
+    if gone:
+        await _leave(connection, gone, now=max(item.now for item in wanted))
     return moved
 
 
-def _claimed(row: RowMapping, source: RowMapping | None) -> Claim:
+async def _leave(connection: AsyncConnection, gone: Sequence[RowMapping], *, now: datetime) -> None:
+    """Nothing goes to these deliveries' addresses any more."""
+    browsers = [row["address"] for row in gone if row["channel"] == "webpush"]
+    if browsers:
+        await forget(connection, browsers)
+    others = [row for row in gone if row["channel"] != "webpush"]
+    await strike(connection, [Struck(*_address_of(row), GONE, row["id"]) for row in others], now=now)
+
+
+def _address_of(row: RowMapping) -> Address:
+    return Address(row["tenant"], row["channel"], row["address"])
+
+
+def _claimed(row: RowMapping, source: RowMapping | None, *, suppressed: bool) -> Claim:
     return Claim(
         id=row["id"],
         tenant=row["tenant"],
@@ -241,10 +274,11 @@ def _claimed(row: RowMapping, source: RowMapping | None) -> Claim:
         event=event_of(source) if source else None,
         locale=source["locale"] if source else None,
         timezone=source["timezone"] if source else None,
+        suppressed=suppressed,
     )
 
 
-def delivery_of(row: RowMapping) -> Delivery:
+def delivery_of(row: RowMapping | dict[str, Any]) -> Delivery:
     """A row of `deliveries` as a noun."""
     return Delivery(
         id=row["id"],

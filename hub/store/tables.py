@@ -258,6 +258,19 @@ attempts = Table(
     Column("detail", Text),
 )
 
+# What providers said of a delivery after they took it: each step once for each attempt.
+callbacks = Table(
+    "callbacks",
+    metadata,
+    Column("delivery_id", Ulid, primary_key=True),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("step", String(16), primary_key=True),  # a status, or: bounced, complained, unsubscribed
+    Column("at", UtcDateTime, nullable=False),  # by the provider's clock
+    Column("provider", String(32), nullable=False),
+    Column("detail", Text),
+    sqlite_with_rowid=False,
+)
+
 people = Table(
     "people",
     metadata,

@@ -16,18 +16,31 @@ from hub.domain.delivery import Delivery
 from hub.store.deliveries import Attempt
 from hub.store.engine import Database
 from hub.store.steps import delivery_of
-from hub.store.tables import attempts, delivered_marks, deliveries
+from hub.store.tables import attempts, callbacks, delivered_marks, deliveries
 
-D, A, M = deliveries.c, attempts.c, delivered_marks.c
+D, A, C, M = deliveries.c, attempts.c, callbacks.c, delivered_marks.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a provider said after a call: a status, or why it gets nothing more there. `at`: its own time."""
+
+    attempt: int
+    step: str
+    at: datetime
+    provider: str
+    detail: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """One delivery: when it was written, how it stands, and the calls of a provider, in order."""
+    """One delivery: when it was written, how it stands, the calls of a provider in order, and what was said
+    after them."""
 
     delivery: Delivery
     created_at: datetime
     attempts: tuple[Attempt, ...]
+    told: tuple[Told, ...] = ()
 
 
 class Trail:
@@ -40,8 +53,14 @@ class Trail:
         calls = select(
             A.delivery_id, A.number, A.started_at, A.duration_ms, A.provider, A.outcome, A.detail
         ).where(A.delivery_id.in_(mine.with_only_columns(D.id)))
+        said = select(callbacks).where(C.delivery_id.in_(mine.with_only_columns(D.id)))
         async with self._db.read() as conn:
             rows = (await conn.execute(mine.order_by(D.id))).mappings().all()
+            told: dict[str, list[Told]] = defaultdict(list)
+            for one in (await conn.execute(said)).mappings():
+                told[one["delivery_id"]].append(
+                    Told(**{name: value for name, value in one.items() if name != "delivery_id"})
+                )
             made: dict[str, list[Attempt]] = defaultdict(list)
             for call in (await conn.execute(calls.order_by(A.delivery_id, A.number))).mappings():
                 fields = {name: value for name, value in call.items() if name != "delivery_id"}
@@ -51,6 +70,7 @@ class Trail:
                 delivery=delivery_of(row),
                 created_at=row["created_at"],
                 attempts=tuple(made[row["id"]]),
+                told=tuple(told[row["id"]]),
             )
             for row in rows
         ]

@@ -22,6 +22,7 @@ from hub.domain.message import Message
 if TYPE_CHECKING:
     from hub.realtime.places import Places
     from hub.services.admin import AdminService
+    from hub.services.callbacks import CallbackService
     from hub.services.delivered import Delivered
     from hub.services.inbox import Marked, Page
     from hub.services.ingest import Accepted
@@ -162,6 +163,8 @@ class Services(Protocol):
     def admin(self) -> AdminService: ...
     @property
     def reports(self) -> ReportsService: ...
+    @property
+    def callbacks(self) -> CallbackService: ...
     @property
     def sockets(self) -> Sockets: ...
     @property

@@ -11,6 +11,7 @@ from aiohttp import web
 from hub.web import admin as admins
 from hub.web import (
     broadcast,
+    callbacks,
     demo,
     descriptions,
     error_pages,
@@ -93,6 +94,10 @@ ROUTES: tuple[Route, ...] = (
     admin("GET", "/admin/audit", reports.audit, "What admins did"),
     platform("POST", "/admin/tenants", admins.create_tenant, "Create a tenant"),
     platform("GET", "/admin/tenants", admins.tenants, "All tenants"),
+    # What providers say later; each post is judged by its signature.
+    public("POST", "/providers/twilio/status", callbacks.of("twilio"), "What became of an SMS"),
+    public("POST", "/providers/sendgrid/events", callbacks.of("sendgrid"), "What became of mails"),
+    public("POST", "/providers/resend/events", callbacks.of("resend"), "What became of a mail"),
     # Pages and probes.
     public("GET", "/livez", pages.livez, "The process answers"),
     public("GET", "/readyz", pages.readyz, "The process should get traffic"),

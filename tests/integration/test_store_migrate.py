@@ -37,6 +37,7 @@ def test_a_migrated_sqlite_keeps_its_special_tables(sqlite_url: str) -> None:
     with engine.connect() as conn:
         sql = text("SELECT name FROM sqlite_master WHERE sql LIKE '%WITHOUT ROWID%' ORDER BY name")
         assert conn.execute(sql).scalars().all() == [
+            "callbacks",
             "event_rooms",
             "mutes",
             "people_roles",

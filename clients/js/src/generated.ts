@@ -151,7 +151,7 @@ export interface Refused {
 export interface Step {
   deliveryId: string | null;
   channel: "inApp" | "email" | "sms" | "discord" | "webpush";
-  step: "attempt" | "planned" | "queued" | "sending" | "sent" | "delivered" | "opened" | "retrying" | "dead" | "skipped" | "cancelled" | "unknown";
+  step: "attempt" | "planned" | "queued" | "sending" | "sent" | "delivered" | "opened" | "retrying" | "dead" | "skipped" | "cancelled" | "unknown" | "bounced" | "complained" | "unsubscribed";
   at: string;
   attempt: number | null;
   provider: string | null;

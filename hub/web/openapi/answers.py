@@ -79,7 +79,7 @@ SCHEMAS: dict[str, Schema] = {
         {
             "deliveryId": nullable(ULID),
             "channel": CHANNEL,
-            "step": words(["attempt", *STATUS["enum"]]),
+            "step": words(["attempt", *STATUS["enum"], "bounced", "complained", "unsubscribed"]),
             "at": TIME,
             "attempt": nullable(whole()),
             "provider": nullable(text()),

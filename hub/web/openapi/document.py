@@ -13,7 +13,7 @@ from typing import Any
 from hub import __version__
 from hub.domain.errors import Refusal
 from hub.web.context import WebOptions
-from hub.web.openapi import admin, answers, inbox, pages, refused, reports, requests, sending
+from hub.web.openapi import admin, answers, inbox, pages, providers, refused, reports, requests, sending
 from hub.web.openapi.operation import Answer, Operation, Parameter
 from hub.web.openapi.shapes import Schema, text, whole
 from hub.web.problems import CONTENT_TYPE as PROBLEM
@@ -23,6 +23,7 @@ OPERATIONS: dict[str, Operation] = {
     **inbox.OPERATIONS,
     **sending.OPERATIONS,
     **admin.OPERATIONS,
+    **providers.OPERATIONS,
     **pages.OPERATIONS,
 }
 TAGS = {
@@ -33,6 +34,7 @@ TAGS = {
     "People": "Where those who are notified can be reached",
     "Admin": "For users with the role ADMIN, and API keys with the scope `admin`",
     "Platform": "For API keys of the whole platform with the scope `admin`",
+    "Providers": "What email and SMS providers say later; judged by their signatures",
     "Health": "For probes",
     "Pages": "For people, and what describes the hub",
     "Development": "Not there in production",

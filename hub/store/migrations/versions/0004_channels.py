@@ -68,6 +68,17 @@ def upgrade() -> None:
     )
     op.create_index("ix_push_subscriptions_user", "push_subscriptions", ["tenant", "user"], unique=False)
     op.create_table(
+        "callbacks",
+        sa.Column("delivery_id", ULID, nullable=False),
+        sa.Column("attempt", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("step", sa.String(length=16), nullable=False),
+        sa.Column("at", TIME, nullable=False),
+        sa.Column("provider", sa.String(length=32), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("delivery_id", "attempt", "step", name=op.f("pk_callbacks")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "templates",
         sa.Column("tenant", TENANT, nullable=False),
         sa.Column("type", NAME, nullable=False),
@@ -110,5 +121,6 @@ def downgrade() -> None:
     for name in ("unless_seen", "digest_of", "digest"):
         op.drop_column("deliveries", name)
     op.drop_column("tenants", "muted")
+    op.drop_table("callbacks")
     for name in ("spent", "templates", "push_subscriptions", "suppressions", "mutes", "preferences"):
         op.drop_table(name)
