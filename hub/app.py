@@ -151,7 +151,7 @@ class Hub:
         )
         self.presence = presence(settings, self.redis, self.bus, self.fanout, node)
         self.publish.attach(self.bus, self.presence.hear)
-        self.hints = Hints(celery_app(settings.broker, prefix=settings.redis_prefix))
+        self.hints = Hints(celery_app(settings.broker, prefix=settings.redis_prefix, heartbeat=None))
 
         # The verbs.
         rows = RevocationRows(db)

@@ -9,7 +9,6 @@ not know what the hub does.
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import socket
 import sys
@@ -18,17 +17,13 @@ from contextlib import closing, suppress
 
 import structlog
 
+from hub.interpreter import loop_factory, settle
 from hub.settings import Settings
 from hub.supervise import Child, Supervisor
 from hub.tls import Certificate
 
 # A drained process that still lives after this many seconds ends by SIGALRM.
 LAST_SECONDS = 14
-# Requests leave no cycles behind; looking for some after every 700 objects costs a tenth of the processor.
-GC_THRESHOLDS = (50_000, 20, 50)
-# SQLite's thread needs the interpreter between two statements, and while the loop is busy it waits for this
-# long each time. With Python's 5 ms, a transaction of ten statements takes 50.
-SWITCH_SECONDS = 0.0005
 # How often a renewed certificate is looked for.
 RENEW_SECONDS = 30.0
 
@@ -59,7 +54,7 @@ def require_free_port(host: str, port: int) -> None:
 def run(settings: Settings, *, share_port: bool = False, certificate: Certificate | None = None) -> None:
     """Runs one hub process to its end, on uvloop where it is installed; with a certificate it speaks TLS."""
     allow_many_files()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(serve(settings, share_port=share_port, certificate=certificate))
 
 
@@ -93,10 +88,7 @@ async def serve(settings: Settings, *, share_port: bool, certificate: Certificat
         )
         if certificate is not None:
             _keep_renewed(certificate)
-        gc.collect()
-        gc.freeze()  # what exists now stays: the collector need not look at it again
-        gc.set_threshold(*GC_THRESHOLDS)
-        sys.setswitchinterval(SWITCH_SECONDS)
+        settle()
         loop = type(asyncio.get_running_loop()).__module__
         log.info("listening", action="hub.listening", host=settings.host, port=settings.port, loop=loop)
         await stop.wait()
@@ -152,11 +144,3 @@ def allow_many_files() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.Loop

@@ -6,6 +6,7 @@ database and the broker, and no hub process.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from celery import Celery, signals
 
 from hub import logs
 from hub.app import build
+from hub.interpreter import loop_factory, settle
 from hub.settings import Settings
 from tasks.queues import celery_app
 from tasks.runtime import Runtime
@@ -23,7 +25,7 @@ from tasks.worker import work as work_on
 def make(settings: Settings) -> tuple[Celery, Runtime]:
     """A worker's application and its runtime. Connects to nothing yet. Raises `SettingsRefused`."""
     app = celery_app(settings.broker, prefix=settings.redis_prefix, sweep_seconds=settings.sweep_seconds)
-    runtime = Runtime(lambda: build(settings))
+    runtime = Runtime(lambda: build(settings), loop_factory() or asyncio.new_event_loop)
     equip(app, runtime, concurrency=settings.worker_concurrency)
     return app, runtime
 
@@ -31,6 +33,7 @@ def make(settings: Settings) -> tuple[Celery, Runtime]:
 def work(settings: Settings, *, queues: Sequence[str] = ()) -> int:
     """Work until told to stop, on these queues or on all; the exit code. The caller has set up logging."""
     signals.setup_logging.connect(_leave_logging_alone)
+    settle()
     return work_on(*make(settings), queues=queues)
 
 

@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 from celery import Celery
@@ -99,12 +100,14 @@ class Hints:
         if self._to_redis:
             self._push(items)
             return
-        with self._app.producer_pool.acquire(block=True) as producer, producer.batch(max_size=AT_ONCE):
-            for id, channel in items:
-                name = queue_of(channel)
-                self._app.send_task(
-                    name, (id,), queue=name, routing_key=name, producer=producer, ignore_result=True
-                )
+        with self._app.producer_pool.acquire(block=True) as producer:
+            _require_open(producer)
+            with producer.batch(max_size=AT_ONCE):
+                for id, channel in items:
+                    name = queue_of(channel)
+                    self._app.send_task(
+                        name, (id,), queue=name, routing_key=name, producer=producer, ignore_result=True
+                    )
 
     def _push(self, items: Sequence[tuple[str, str]]) -> None:
         waiting: dict[str, list[str]] = {}
@@ -121,10 +124,24 @@ class Hints:
     def _depth(self, name: str) -> int | None:
         try:
             with self._app.connection_for_read() as connection:
-                declared = connection.default_channel.queue_declare(
-                    queue=name, durable=True, auto_delete=False
-                )
-                return int(declared.message_count)
+                queue = self._app.amqp.queues[name].bind(connection.default_channel)
+                queue.declare()  # with its binding: what is published before a worker came is kept
+                return int(queue.queue_declare().message_count)
         except Exception as error:
             log.debug("the queue cannot be asked", action="hints.blind", error=type(error).__name__)
             return None
+
+
+def _require_open(producer: Any) -> None:
+    """Connects again where the broker has closed the connection meanwhile: what is written to one that
+    nobody reads is lost without a word."""
+    connection = producer.connection
+    if connection.connected:
+        try:
+            connection.drain_events(timeout=0)
+        except TimeoutError:
+            return  # it has nothing to say, so it is open
+        except connection.connection_errors:
+            pass
+    connection.collect()
+    producer.revive(connection.default_channel)

@@ -6,24 +6,21 @@ claimed, so a message may come late, twice or never.
 
 from __future__ import annotations
 
-import structlog
 from celery import Celery
 
-from hub.domain.errors import Unavailable
+from tasks.posting import Posting
 from tasks.queues import NOTIFICATION_QUEUES
 from tasks.runtime import Runtime
 
-log = structlog.get_logger(__name__)
 
+def register(app: Celery, runtime: Runtime, *, most: int) -> Posting:
+    """One task per channel, named as its queue; `most` deliveries are under way at once, over all of them."""
+    posting = Posting(runtime, lambda hub, delivery: hub.deliver.send(delivery), most=most)
 
-def register(app: Celery, runtime: Runtime) -> None:
-    """One task per channel, named as its queue."""
-
-    def send(delivery_id: str) -> None:
-        try:
-            runtime.run(lambda hub: hub.deliver.send(delivery_id))
-        except Unavailable as away:  # the sweeper hands it out again
-            log.warning("a delivery was put off", action="delivery.put_off", reason=away.code)
+    def send(delivery: str) -> None:
+        """What Celery does elsewhere, should anybody call the task itself."""
+        runtime.run(lambda hub: hub.deliver.send(delivery))
 
     for name in NOTIFICATION_QUEUES:
-        app.task(name=name)(send)
+        app.task(name=name, Strategy=posting)(send)
+    return posting

@@ -1,9 +1,10 @@
 """The queues, and the Celery application that both sides of them share.
 
 Promises: every message names its queue and its routing key on a direct exchange, so none is lost for want
-of a worker that has bound it; a message is acknowledged when its work is done; only JSON is read. The
-queue is a hint: what it loses is handed out again from SQL, so nothing here is made durable at the price
-of speed, and nothing waits in it for its time (`due_at` does that). Does not know what the tasks do.
+of a worker that has bound it; a message is acknowledged when its work is done; only JSON is read. On
+RabbitMQ the queues are quorum queues, which outlive any one of its nodes. The queue is a hint: what it
+loses is handed out again from SQL, so nobody waits for a broker to confirm, and nothing waits in it for
+its time (`due_at` does that). Does not know what the tasks do.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ CLEANUP_EVERY = timedelta(minutes=10)
 VISIBILITY_SECONDS = 120
 # A broker that does not answer for so long is taken for gone.
 SOCKET_SECONDS = 5.0
+# RabbitMQ closes a connection that it has not heard of for two of these.
+HEARTBEAT_SECONDS = 10
 
 
 def queue_of(channel: str) -> str:
@@ -42,14 +45,16 @@ def celery_app(
     prefix: str = "",
     sweep_seconds: float = 5.0,
     socket_seconds: float = SOCKET_SECONDS,
+    heartbeat: int | None = HEARTBEAT_SECONDS,
 ) -> Celery:
-    """An application for `broker` (redis://, rediss://, unix:// or amqp://). Connects to nothing yet.
+    """An application for `broker` (redis://, rediss://, unix://, amqp://, amqps://). Connects to nothing.
 
     `prefix` is put before every key in Redis. `socket_seconds` bounds each exchange with the broker.
+    `heartbeat` is for RabbitMQ; None is for connections that may be silent, because nobody beats for them.
     """
     app = Celery("hub", broker=_broker(broker), set_as_current=False)
     app.conf.update(
-        task_queues=[_queue(name) for name in QUEUES],
+        task_queues=[_queue(name, quorum=broker.startswith("amqp")) for name in QUEUES],
         task_create_missing_queues=False,
         task_default_queue=TIMERS,
         task_default_exchange=TIMERS,
@@ -60,13 +65,14 @@ def celery_app(
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_publish_retry=False,
-        worker_prefetch_multiplier=1,
+        worker_prefetch_multiplier=2,  # what is fetched while others are being sent
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_enable_remote_control=False,  # nobody who reaches the broker steers the workers
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=socket_seconds,
+        broker_heartbeat=heartbeat or 0,
         broker_transport_options=_transport_options(broker, prefix, socket_seconds),
         beat_scheduler="celery.beat:Scheduler",  # keeps no file: every tick is as good as any other
         beat_schedule={
@@ -77,9 +83,10 @@ def celery_app(
     return app
 
 
-def _queue(name: str) -> Queue:
+def _queue(name: str, *, quorum: bool) -> Queue:
     exchange = Exchange(name, type="direct")  # type: ignore[no-untyped-call]
-    return Queue(name, exchange, routing_key=name)  # type: ignore[no-untyped-call]
+    kind = {"x-queue-type": "quorum"} if quorum else None
+    return Queue(name, exchange, routing_key=name, queue_arguments=kind)  # type: ignore[no-untyped-call]
 
 
 def _tick(name: str, every: timedelta) -> dict[str, Any]:
@@ -96,7 +103,7 @@ def _broker(url: str) -> str:
 
 def _transport_options(broker: str, prefix: str, socket_seconds: float) -> dict[str, Any]:
     if not broker.startswith(("redis", "unix")):
-        return {}
+        return {"read_timeout": socket_seconds, "write_timeout": socket_seconds}
     return {
         "global_keyprefix": f"{prefix}:" if prefix else "",
         "visibility_timeout": VISIBILITY_SECONDS,

@@ -1,8 +1,8 @@
-"""One event loop per worker process, with an open hub in it, to which the threads of tasks hand work.
+"""One event loop per worker process, with an open hub in it, to which other threads hand work.
 
 Promises: the hub is opened once per process, in the process that uses it (a pool that forks gets one per
-child), and a task's thread waits until its coroutine is done. Does not know what the work is, or how a hub
-is made.
+child). A thread that runs work waits until it is done; one that spawns it goes on at once. Does not know
+what the work is, or how a hub is made.
 """
 
 from __future__ import annotations
@@ -31,22 +31,28 @@ class Worked(Protocol):
 
 
 class Runtime:
-    """`build` makes a hub that is not open yet."""
+    """`build` makes a hub that is not open yet, `new_loop` the loop that it lives in."""
 
-    def __init__(self, build: Callable[[], Awaitable[Worked]]) -> None:
+    def __init__(
+        self,
+        build: Callable[[], Awaitable[Worked]],
+        new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+    ) -> None:
         self._build = build
+        self._new_loop = new_loop
         self._lock = threading.Lock()
         self._pid: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._hub: Worked | None = None
+        self._spawned: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Open the hub in a loop of its own, if this process has none yet. Raises what opening raises."""
         with self._lock:
             if self._pid == os.getpid():
                 return
-            loop = asyncio.new_event_loop()
+            loop = self._new_loop()
             thread = threading.Thread(target=loop.run_forever, name="hub", daemon=True)
             thread.start()
             try:
@@ -63,8 +69,19 @@ class Runtime:
         assert self._hub is not None
         return asyncio.run_coroutine_threadsafe(work(self._hub), self._loop).result()
 
+    def spawn(self, work: Callable[[Worked], Coroutine[Any, Any, None]]) -> None:
+        """Begin `work` of the hub, which must not raise. Blocks nobody."""
+        self.start()
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._begin, work)
+
+    def join(self) -> None:
+        """Returns when everything that was spawned is done."""
+        if self._pid == os.getpid():
+            self.run(lambda _: self._join())
+
     def stop(self) -> None:
-        """Close the hub and end the loop, if this process has them. No `run` is under way."""
+        """Close the hub and end the loop, if this process has them. No work is under way."""
         with self._lock:
             if self._pid != os.getpid() or self._loop is None or self._thread is None or self._hub is None:
                 return
@@ -73,6 +90,16 @@ class Runtime:
                 asyncio.run_coroutine_threadsafe(self._hub.close(), self._loop).result()
             finally:
                 _end(self._loop, self._thread)
+
+    def _begin(self, work: Callable[[Worked], Coroutine[Any, Any, None]]) -> None:
+        assert self._hub is not None
+        task = asyncio.get_running_loop().create_task(work(self._hub))
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
+
+    async def _join(self) -> None:
+        while self._spawned:
+            await asyncio.wait(self._spawned)
 
     async def _open(self) -> Worked:
         hub = await self._build()

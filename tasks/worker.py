@@ -34,16 +34,26 @@ class Clock(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no typ
             self._beat.service.stop(wait=False)
 
 
+class Posted(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Lets deliveries end before the connection does that acknowledges them."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def stop(self, worker: Any) -> None:
+        worker.app.posting.end()
+
+
 def equip(app: Celery, runtime: Runtime, *, concurrency: int) -> None:
-    """Make `app` one that can work: `concurrency` deliveries at once, in threads, on the runtime's loop."""
+    """Make `app` one that can work: `concurrency` deliveries at once on the runtime's loop, and threads for
+    the other tasks, which are few."""
     app.conf.update(
         worker_pool="threads",
         worker_concurrency=concurrency,
         worker_redirect_stdouts=False,
     )
-    notification.register(app, runtime)
+    app.posting = notification.register(app, runtime, most=concurrency)
     system.register(app, runtime)
-    app.steps["worker"].add(Clock)
+    app.steps["worker"] |= {Clock, Posted}
 
     def stop(**_: Any) -> None:
         runtime.stop()

@@ -10,4 +10,5 @@ pytest_plugins = [
     "tests.mailservers",
     "tests.simulators",
     "tests.valkeys",
+    "tests.brokers",  # builds on valkeys
 ]

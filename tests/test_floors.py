@@ -24,6 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "hub.choices",
             "hub.serve",
             "hub.dev",
+            "hub.interpreter",
             "hub.supervise",
             "hub.logs",
             "hub.metrics",
