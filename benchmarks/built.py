@@ -17,6 +17,7 @@ BUILD = HERE / "build"
 SOURCES = {
     "loadgen": ("loadgen.c", "receivers.c", "parsing.c", "publisher.c", "http.c", "process.c"),
     "poster": ("poster.c", "http.c", "process.c"),
+    "getter": ("getter.c", "http.c", "process.c"),
     "limit": ("limit.c",),
 }
 DEBIAN_PACKAGES = ("nginx", "libnginx-mod-nchan")

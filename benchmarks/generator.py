@@ -1,12 +1,14 @@
-"""The C programs that make the load, from Python: a generator that holds connections, and a poster."""
+"""The C programs that make the load, from Python: a generator that holds connections, a poster, a getter."""
 
 from __future__ import annotations
 
 import json
+import os
 import select
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self
 
 from benchmarks import built
@@ -14,6 +16,7 @@ from benchmarks.fleets import Fleet
 from benchmarks.machine import GENERATOR_CORE, pinned
 from benchmarks.servers import Server
 
+CONNECTIONS = 64  # of what GETs; a client keeps its own open
 PATIENCE = 150.0  # seconds for an answer beyond the time that was asked for
 
 Figures = dict[str, Any]
@@ -102,9 +105,34 @@ def post(
     """POST in a closed loop; what placeholders `headers` and `body` may hold stands in poster.c."""
     words = [str(built.program("poster")), str(server.port), path, str(connections), str(warm), str(seconds)]
     words += [str(items), str(server.pid), "\r\n".join(headers), body]
+    return _run(words, seconds)
+
+
+def get(
+    server: Server,
+    path: str,
+    tokens: Path,
+    *,
+    rate: float,
+    seconds: float,
+    warm: float = 1.0,
+    known: bool = False,
+) -> Figures:
+    """GET `rate` times a second, by the people of these tokens in turn. `known`: with the ETag of before."""
+    words = [str(built.program("getter")), str(server.port), path, str(rate), str(CONNECTIONS), str(warm)]
+    return _run(
+        [*words, str(seconds), str(server.pid), str(tokens)], seconds, {"IF_NONE_MATCH": "1"} if known else {}
+    )
+
+
+def _run(words: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None) -> Figures:
     try:
         done = subprocess.run(
-            pinned(GENERATOR_CORE, words), stdout=subprocess.PIPE, check=True, timeout=seconds + PATIENCE
+            pinned(GENERATOR_CORE, words),
+            stdout=subprocess.PIPE,
+            check=True,
+            timeout=seconds + PATIENCE,
+            env={**os.environ, **(environment or {})},
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         raise Failed(str(error)) from None

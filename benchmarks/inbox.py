@@ -6,6 +6,9 @@ service that the doors ask. First the heavy person, one request after another; t
 a second that begin on time whether or not those before have ended, every hundredth by the heavy person:
 what is counted begins when a request was due. Prints p50, p99, the CPU time of a request (of this whole
 process: the service, SQLite's threads and the asking), and the plan of each statement.
+
+`python -m benchmarks.inbox --http` asks `hub serve` over HTTP instead: tokens checked, JSON encoded, a line
+in the log for each; the hub on one core, what asks on the other.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import cycle
@@ -24,9 +28,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import jwt
 from ulid import ULID
 
+from benchmarks.generator import get
 from benchmarks.machine import description, load
+from benchmarks.servers import HubServer
+from benchmarks.tokens import SECRET
 from hub.domain.access import Principal
 from hub.domain.errors import StoreUnavailable
 from hub.domain.events import Event
@@ -34,6 +42,7 @@ from hub.realtime.fanout import Fanout
 from hub.realtime.replay import Ring
 from hub.services.inbox import InboxService
 from hub.services.publish import Publish
+from hub.services.tokens import claims_of
 from hub.store.deliveries import Deliveries
 from hub.store.engine import Database
 from hub.store.events import Append, EventLog
@@ -69,8 +78,8 @@ def fill(path: Path, events: int) -> None:
         type = "booking.created" if offset % 3 else "system"
         id = str(ULID.from_timestamp(NOW.timestamp() - events + offset))
         rows.append((TENANT, offset, id, type, type, *WORDS, f'["{room}"]', when))
-        rooms.append((TENANT, room, offset, True, False))
-    with sqlite3.connect(path) as db:
+        rooms.append((TENANT, room, offset, True, False, type))
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA synchronous=OFF")
         names = "id, epoch, offset, trimmed, settings, created_at"
         tenant = (TENANT, "bench", events, 0, "{}", rows[0][-1])
@@ -79,7 +88,7 @@ def fill(path: Path, events: int) -> None:
             "tenant, offset, id, type, wire, title, message, link, data, severity, inbox, rooms, created_at"
         )
         db.executemany(f"INSERT INTO events ({names}) VALUES ({', '.join('?' * 13)})", rows)
-        db.executemany("INSERT INTO event_rooms VALUES (?, ?, ?, ?, ?)", sorted(rooms))
+        db.executemany("INSERT INTO event_rooms VALUES (?, ?, ?, ?, ?, ?)", sorted(rooms))
         offsets = [offset for _, room, offset, _, _ in rooms if room in MINE]
         when = rows[-1][-1]
         db.execute("INSERT INTO read_marks VALUES (?, ?, ?, ?)", (TENANT, USER, offsets[2000], when))
@@ -204,6 +213,39 @@ async def measure(path: Path, *, count: int, rate: float) -> None:
         await db.close()
 
 
+def over_http(directory: Path, database: Path, *, count: int, rate: float) -> None:
+    """The same from outside: GET by everybody in turn, at the rate."""
+    tokens = directory / "tokens"
+    now = int(time.time())
+    tokens.write_text(
+        "".join(
+            jwt.encode(claims_of(who) | {"iat": now, "exp": now + 7200}, SECRET, algorithm="HS256") + "\n"
+            for who in [*OTHERS, WHO]
+        )
+    )
+    settings = {"HUB_DATABASE_URL": f"sqlite+aiosqlite:///{database}"}
+    with HubServer(directory / "hub", tokens, settings) as server:
+        print(f"\nover HTTP; load {load()}\n")
+        for what, path, known in (
+            ("page", "/notifications", False),
+            ("page that has not changed", "/notifications", True),
+            ("page of unread ones", "/notifications?read=false&archived=false", False),
+            ("unread count", "/notifications/unread-count", False),
+        ):
+            found = get(server, path, tokens, rate=rate, seconds=count / rate, known=known)
+            met = "met" if found["p99_ms"] <= GOAL_MS else "NOT MET"
+            each = f"p50 {found['p50_ms']:7.2f} ms   p99 {found['p99_ms']:7.2f} ms"
+            cost = f"{found['server_us_each']:.0f} us CPU each"
+            refused = f"   {found['refused']} REFUSED" if found["refused"] else ""
+            name = f"{what}, all, {rate:g}/s"
+            print(f"{name:<36} {each}   goal <= {GOAL_MS:g} ms: {met}   {cost}{refused}")
+        for what, path in (("page, heavy", "/notifications"), ("stats, heavy", "/notifications/stats")):
+            heavy = directory / "heavy"
+            heavy.write_text(tokens.read_text().splitlines()[-1] + "\n")
+            found = get(server, path, heavy, rate=10, seconds=min(10, count / rate))
+            print(f"{f'{what}, 10/s':<36} p50 {found['p50_ms']:7.2f} ms   p99 {found['p99_ms']:7.2f} ms")
+
+
 async def one_by_one(request: Request, count: int) -> list[float]:
     found = []
     for _ in range(count):
@@ -218,6 +260,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--requests", type=int, default=3000)
     parser.add_argument("--rate", type=float, default=500.0)
+    parser.add_argument("--http", action="store_true", help="ask a hub over HTTP, not the service")
     given = parser.parse_args()
     print(description())
     with tempfile.TemporaryDirectory(prefix="inbox-") as name:
@@ -226,7 +269,10 @@ def main() -> None:
         started = time.perf_counter()
         fill(path, given.events)
         print(f"{given.events} events stored in {time.perf_counter() - started:.0f} s")
-        asyncio.run(measure(path, count=given.requests, rate=given.rate))
+        if given.http:
+            over_http(Path(name), path, count=given.requests, rate=given.rate)
+        else:
+            asyncio.run(measure(path, count=given.requests, rate=given.rate))
 
 
 if __name__ == "__main__":

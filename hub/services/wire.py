@@ -8,9 +8,8 @@ fills those in for the caller. This file does not know who is asking.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -45,8 +44,7 @@ def iso_seconds(unix: float) -> str:
     return iso(datetime.fromtimestamp(unix, UTC)) or ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Marks:
+class Marks(NamedTuple):
     """What one person did with one notification."""
 
     read: bool = False

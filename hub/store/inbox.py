@@ -20,7 +20,7 @@ from hub.store import tables
 from hub.store.asking import Asking
 from hub.store.audience import Audience
 from hub.store.engine import Database
-from hub.store.inbox_page import NEAR, Shown, States, Tally, Wanted, pages
+from hub.store.inbox_page import NEAR, Shown, States, Tally, Wanted, pages, tallies
 from hub.store.inbox_reading import END, Filters, Item, Reading
 from hub.store.unread import Unread, unread
 
@@ -168,12 +168,12 @@ class Inbox:
     async def by_type(
         self, tenant: str, user: str, rooms: Sequence[str], *, now: datetime
     ) -> dict[str, Counts]:
-        """Items that are not archived, per type. Costs a full visit."""
+        """Items that are not archived, per type."""
         if not rooms:
             return {}
-        async with self._reading(tenant, user, rooms, now) as reading:
-            found = await reading.by_type()
-        return {kind: Counts(*counts) for kind, counts in found.items()}
+        found = await tallies(self._db, Audience(tenant, tuple(rooms)), user, now)
+        counts = {kind: _counted(tally, Filters(archived=False)) for kind, tally in found.items()}
+        return {kind: each for kind, each in counts.items() if each.total}
 
     async def mark_read(
         self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime

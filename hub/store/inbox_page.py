@@ -82,17 +82,24 @@ async def pages(db: Database, asked: Sequence[Wanted]) -> list[Shown]:
     return [_shown(one, next(found), next(found), *_page(one, found)) for one in asked]
 
 
+async def tallies(db: Database, audience: Audience, user: str, now: datetime) -> dict[str, Tally]:
+    """What is to be known of an inbox for each type of event in it, in one trip."""
+    values, rooms = _values(audience, user, now, db.dialect), len(audience.distinct)
+    texts = [inbox_sql.tally(rooms, by_type=True), inbox_sql.special(rooms, by_type=True)]
+    sizes, special = await db.fetch([(_of_driver(text, db.dialect), values) for text in texts])
+    special_of: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    for *row, kind in special:
+        special_of[kind].append(tuple(row))
+    return {kind: Tally(int(every), int(fresh), special_of[kind]) for every, fresh, kind in sizes}
+
+
 def _page(one: Wanted, found: Any) -> tuple[Found, Found]:
     return (next(found), next(found)) if one.first else ([], [])
 
 
 def _statements(one: Wanted, dialect: str) -> list[Statement]:
     rooms, filters = len(one.audience.distinct), one.filters
-    values = {
-        **one.audience.parameters,
-        **one.audience.excluded,
-        "user": one.user,
-        "now": sqlite_time(one.now) if dialect == "sqlite" else one.now,
+    values = _values(one.audience, one.user, one.now, dialect) | {
         "after": one.after,
         "before": one.before,
         "limit": one.first + _SPARE,
@@ -102,6 +109,15 @@ def _statements(one: Wanted, dialect: str) -> list[Statement]:
         texts.append(inbox_sql.page(rooms, read=filters.read, archived=filters.archived))
         texts.append(inbox_sql.states(rooms, read=filters.read, archived=filters.archived))
     return [(_of_driver(text, dialect), values) for text in texts]
+
+
+def _values(audience: Audience, user: str, now: datetime, dialect: str) -> dict[str, Any]:
+    return {
+        **audience.parameters,
+        **audience.excluded,
+        "user": user,
+        "now": sqlite_time(now) if dialect == "sqlite" else now,
+    }
 
 
 @lru_cache(maxsize=512)

@@ -7,7 +7,6 @@ statements: each sees what was committed when it began.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,8 +22,7 @@ _CHUNK = 1000  # places that are looked at together
 END = 2**62  # above every offset
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One notification as one user sees it."""
 
     event: Event
@@ -78,11 +76,6 @@ class Reading:
         statement = inbox_sql.matching(self._rooms, read=filters.read, archived=filters.archived)
         found = await self._conn.execute(statement, self._values | {"type": filters.type})
         return int(found.scalar_one())
-
-    async def by_type(self) -> dict[str, tuple[int, int]]:
-        """Items and unread items per type, without archived ones. Visits every event of the audience."""
-        found = await self._conn.execute(inbox_sql.by_type(self._rooms), self._values)
-        return {kind: (total, unread) for kind, total, unread in found.all()}
 
     async def _candidates(self, filters: Filters, *, after: int, before: int, limit: int) -> Sequence[int]:
         """The newest `limit` places between the bounds that may hold what passes `filters`."""

@@ -15,8 +15,6 @@ from functools import lru_cache
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    Integer,
-    String,
     TextClause,
     TextualSelect,
     bindparam,
@@ -62,8 +60,8 @@ PLACES = text('SELECT "offset" FROM events WHERE tenant = :tenant AND id IN :ids
 
 def _excluded(rooms: int) -> str:
     return (
-        "EXISTS (SELECT 1 FROM event_rooms AS x WHERE x.tenant = :tenant "
-        f'AND x.room IN ({names("not", rooms)}) AND x."offset" = e."offset")'
+        "(e.exclude IS NOT NULL AND EXISTS (SELECT 1 FROM event_rooms AS x WHERE x.tenant = :tenant "
+        f'AND x.room IN ({names("not", rooms)}) AND x."offset" = e."offset"))'
     )
 
 
@@ -126,7 +124,9 @@ def candidates(rooms: int, *, read: bool | None, archived: bool) -> str:
 @lru_cache(maxsize=256)
 def page(rooms: int, *, read: bool | None, archived: bool | None) -> str:
     """The candidates, each with its item and whether it stands in the inbox and passes; in any order."""
-    passes = f"{_passes(rooms, read=read, archived=archived, type=False)} AND {_member(rooms)}"
+    passes = _passes(rooms, read=read, archived=archived, type=False)
+    if read is not None or archived:  # else the candidates come from the rooms alone
+        passes = f"{passes} AND {_member(rooms)}"
     return f"""
         SELECT p."offset", CASE WHEN {passes} THEN 1 ELSE 0 END, {_PAGE_ITEM}
         FROM ({candidates(rooms, read=read, archived=bool(archived))}) AS p
@@ -174,19 +174,11 @@ def matching(rooms: int, *, read: bool | None, archived: bool | None) -> TextCla
 
 
 @lru_cache(maxsize=64)
-def by_type(rooms: int) -> TextualSelect:
-    """Items and unread items per type, without archived ones. Visits every event of the audience."""
-    where = _passes(rooms, read=None, archived=False, type=False)
-    unread = f"sum(CASE WHEN {_READ} THEN 0 ELSE 1 END)"
-    sql = f"SELECT e.type, count(*), {unread} {_FROM} WHERE {where} AND {_among(rooms)} GROUP BY e.type"
-    return _timed(sql).columns(column("type", String), column("count", Integer), column("unread", Integer))
-
-
-@lru_cache(maxsize=64)
-def tally(rooms: int) -> str:
+def tally(rooms: int, *, by_type: bool = False) -> str:
     """How many notifications went to the audience, and how many of them lie above the user's watermark.
 
-    Counted per room, by index alone; what is `shared` counts in the first of its rooms only.
+    `by_type`: so many lines of it, with the type last. Counted per room, by index alone; what is `shared`
+    counts in the first of its rooms only.
     """
     # Glued to '', the room is no bound of a range: SQLite would walk all the tenant's rooms before it.
     mine = names("room", rooms)
@@ -196,18 +188,19 @@ def tally(rooms: int) -> str:
         'AND q."offset" = r."offset" AND q.inbox)'
     )
     return (
-        f'SELECT count(*), COALESCE(sum(CASE WHEN r."offset" > {_MARK} THEN 1 ELSE 0 END), 0) '
+        f'SELECT count(*), COALESCE(sum(CASE WHEN r."offset" > {_MARK} THEN 1 ELSE 0 END), 0)'
+        f"{', r.type' if by_type else ''} "
         f"FROM event_rooms AS r WHERE r.tenant = :tenant AND r.room IN ({mine}) AND r.inbox "
-        f"AND NOT (r.shared AND {again})"
+        f"AND NOT (r.shared AND {again}){' GROUP BY r.type' if by_type else ''}"
     )
 
 
 @lru_cache(maxsize=64)
-def special(rooms: int) -> str:
+def special(rooms: int, *, by_type: bool = False) -> str:
     """The events that `tally` takes for ordinary and that are not: (fresh, hidden, archived, read, count).
 
-    `fresh`: above the watermark. Receipts that say the same as the watermark are ordinary.
-    Asks receipts and rooms only, which lie together; the events are scattered over the whole log.
+    `fresh`: above the watermark. `by_type`: with the type last. Receipts that say the same as the watermark
+    are ordinary. Asks receipts and rooms only, which lie together; events are scattered over the whole log.
     """
     told = f"""SELECT c."offset", CASE WHEN c.deleted_at IS NULL THEN 0 ELSE 1 END AS hidden,
             CASE WHEN c.archived_at IS NULL THEN 0 ELSE 1 END AS archived,
@@ -219,14 +212,25 @@ def special(rooms: int) -> str:
         WHERE x.tenant = :tenant AND x.room IN ({names("not", rooms)})"""
     expired = """SELECT e."offset", 1, 0, 0 FROM events AS e
         WHERE e.tenant = :tenant AND e.inbox AND e.expires_at IS NOT NULL AND e.expires_at <= :now"""
+    type, where = "", _member(rooms)
+    if by_type:  # null: it did not go to the audience
+        type, where = f", {_type(rooms)} AS type", "true"
     return f"""
         SELECT e."offset" > {_MARK} AS fresh, e.hidden = 1 AS hidden, e.archived = 1 AS archived,
-            e.read = 1 AS read, count(*) AS events
+            e.read = 1 AS read, count(*) AS events{type}
         FROM (
             SELECT o."offset", max(o.hidden) AS hidden, max(o.archived) AS archived, max(o.read) AS read
             FROM ({told} UNION ALL {shut_out} UNION ALL {expired}) AS o
             GROUP BY o."offset"
         ) AS e
-        WHERE {_member(rooms)}
-        GROUP BY 1, 2, 3, 4
+        WHERE {where}
+        GROUP BY 1, 2, 3, 4{", 6" if by_type else ""}
     """
+
+
+def _type(rooms: int) -> str:
+    """The type of `e`, when it is a notification that went to one of the rooms."""
+    return (
+        "(SELECT min(r.type) FROM event_rooms AS r WHERE r.tenant = :tenant "
+        f'AND r.room IN ({names("room", rooms)}) AND r."offset" = e."offset" AND r.inbox)'
+    )

@@ -20,7 +20,7 @@ EVENT = (
     *("tenant", "offset", "id", "type", "wire", "title", "message", "link", "data", "severity", "inbox"),
     *("rooms", "exclude", "actor", "created_at", "expires_at"),
 )
-ROOM = ("tenant", "room", "offset", "inbox", "shared")
+ROOM = ("tenant", "room", "offset", "inbox", "shared", "type")
 DELIVERY = (
     *("id", "tenant", "offset", "event_id", "user", "channel", "address", "status", "due_at", "reason"),
     *("created_at", "updated_at"),
@@ -56,11 +56,11 @@ class Rows:
         ))
         # fmt: on
         if len(names) == 1 and not event.exclude:
-            self.rooms.append((tenant, names[0], offset, inbox, False))
+            self.rooms.append((tenant, names[0], offset, inbox, False, event.type))
             return
         shared = len(set(names)) > 1
         for room in room_rows(names, event.exclude):
-            self.rooms.append((tenant, room, offset, inbox, shared))
+            self.rooms.append((tenant, room, offset, inbox, shared, event.type))
 
     def add_deliveries(self, event: Event, planned: Sequence[Planned]) -> None:
         for item in planned:

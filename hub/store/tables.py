@@ -110,9 +110,9 @@ events = Table(
     ),
 )
 
-# Which rooms an event went to. `inbox` is repeated here so that a page of an inbox and its count read one
-# index. An excluded room stands as its own row with a leading '-': '-user:7'. `shared`: the event went to
-# other rooms too, so whoever counts several rooms may count it more than once.
+# Which rooms an event went to. `inbox` and `type` are repeated here so that a page of an inbox, its count and
+# its statistics read one index. An excluded room stands as its own row with a leading '-': '-user:7'.
+# `shared`: the event went to other rooms too, so whoever counts several rooms may count it more than once.
 event_rooms = Table(
     "event_rooms",
     metadata,
@@ -121,6 +121,7 @@ event_rooms = Table(
     Column("offset", BigInteger, primary_key=True, autoincrement=False),
     Column("inbox", Boolean, nullable=False),
     Column("shared", Boolean, nullable=False),
+    Column("type", Name, nullable=False, server_default=text("''")),
     Index(
         "ix_event_rooms_shared",
         "tenant",

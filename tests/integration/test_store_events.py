@@ -111,10 +111,11 @@ async def test_an_append_stores_everything_that_belongs_to_it(log: EventLog, dat
     assert found[skipped.id]["status"] == "skipped"
     assert found[skipped.id]["reason"] == "no address"
     assert found[skipped.id]["due_at"] is None  # it is over
-    rooms = {
-        row["room"]: (row["offset"], row["inbox"], row["shared"]) for row in await rows(database, event_rooms)
+    columns = ("offset", "inbox", "shared", "type")
+    standing = {
+        row["room"]: tuple(row[name] for name in columns) for row in await rows(database, event_rooms)
     }
-    assert rooms == dict.fromkeys(("user:7", "role:ADMIN", "-user:9"), (1, True, True))
+    assert standing == dict.fromkeys(("user:7", "role:ADMIN", "-user:9"), (1, True, True, event.type))
     [expansion] = await rows(database, expansions)
     assert (expansion["room"], expansion["channels"]) == ("role:ADMIN", "email sms")
     assert (expansion["event_id"], expansion["offset"]) == (event.id, 1)

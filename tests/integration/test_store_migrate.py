@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import op
+from alembic import command, op
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
-from hub.store.migrate import current, migrate, pending
+from hub.store.migrate import _config, _connection, current, migrate, pending
 from hub.store.tables import metadata
 from tests.databases import Postgres
 
@@ -101,3 +101,31 @@ def test_a_migration_that_fails_leaves_nothing_behind(
     assert inspect(engine).get_table_names() == []
     engine.dispose()
     assert migrate(url) == ALL
+
+
+def test_rooms_that_stood_before_learn_the_type_of_their_event(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'hub.db'}"
+    with _connection(url) as conn:
+        command.upgrade(_config(conn), "0003")
+        for place, type in enumerate(("booking.created", "system"), start=1):
+            values = {"offset": place, "id": f"{place:026}", "type": type, "at": "2026-11-20 10:00:00.000000"}
+            conn.execute(
+                text(
+                    'INSERT INTO events (tenant, "offset", id, type, wire, data, severity, inbox, rooms, '
+                    "created_at) VALUES ('acme', :offset, :id, :type, :type, '{}', 'info', true, '[]', :at)"
+                ),
+                values,
+            )
+            conn.execute(
+                text(
+                    'INSERT INTO event_rooms (tenant, room, "offset", inbox, shared)'
+                    " VALUES ('acme', 'user:7', :offset, true, false)"
+                ),
+                {"offset": place},
+            )
+    assert migrate(url) == ALL[ALL.index("0004") :]
+    engine = create_engine(blocking(url))
+    with engine.connect() as conn:
+        found = conn.execute(text('SELECT type FROM event_rooms ORDER BY "offset"')).scalars().all()
+    engine.dispose()
+    assert found == ["booking.created", "system"]

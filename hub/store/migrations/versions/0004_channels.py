@@ -106,6 +106,13 @@ def upgrade() -> None:
     op.add_column(
         "deliveries", sa.Column("unless_seen", sa.Boolean(), nullable=False, server_default=sa.false())
     )
+    op.add_column("event_rooms", sa.Column("type", NAME, nullable=False, server_default=sa.text("''")))
+    op.execute(
+        "UPDATE event_rooms SET type = (SELECT e.type FROM events AS e "
+        'WHERE e.tenant = event_rooms.tenant AND e."offset" = event_rooms."offset") '
+        "WHERE EXISTS (SELECT 1 FROM events AS e "
+        'WHERE e.tenant = event_rooms.tenant AND e."offset" = event_rooms."offset")'
+    )
     digest = ["tenant", "user", "channel", "digest"]
     _partial("ix_deliveries_digest", "deliveries", digest, "digest IS NOT NULL")
     _partial("ix_deliveries_digest_of", "deliveries", ["digest_of"], "digest_of IS NOT NULL")
@@ -118,6 +125,7 @@ def downgrade() -> None:
     op.drop_index("ix_events_collapse", "events")
     for name in ("provider_id", "digest_of", "digest"):
         op.drop_index(f"ix_deliveries_{name}", "deliveries")
+    op.drop_column("event_rooms", "type")
     for name in ("unless_seen", "digest_of", "digest"):
         op.drop_column("deliveries", name)
     op.drop_column("tenants", "muted")
