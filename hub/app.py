@@ -24,6 +24,7 @@ from hub.choices import (
     providers,
     registry,
     socket_options,
+    style,
     tokens,
     web_options,
 )
@@ -169,7 +170,11 @@ class Hub:
             require_valid=self.revocations.require_valid,
         )
         self.links = UnsubscribeLinks(settings.link_secret, public_url=settings.public_url)
-        render = Render(public_url=settings.public_url)
+        render = Render(
+            public_url=settings.public_url,
+            unsubscribe=self._unsubscribe_url,
+            style=style(settings),
+        )
         self._providers = providers(settings, self.outbox)
         channels = frozenset(self._providers)
         locations = Locations(self.redis, prefix=settings.redis_prefix, seconds=settings.location_seconds)
@@ -398,6 +403,13 @@ class Hub:
         for update in updates:
             self.tally.add(f"{update.channel}:{update.status}")
         self.publish.announce(updates)
+
+    def _unsubscribe_url(self, tenant: str, user: str, channel: str, type: str) -> str | None:
+        """None also for what nobody may switch off."""
+        kind = self.registry.find(type)
+        if kind is not None and not kind.mutable:
+            return None
+        return self.links.unsubscribe_url(tenant, user, channel, type)
 
     async def _end_revoked(self) -> None:
         while True:

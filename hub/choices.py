@@ -9,6 +9,7 @@ import time
 import tomllib
 from collections.abc import Callable
 from datetime import timedelta
+from email.utils import parseaddr
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -28,6 +29,7 @@ from hub.realtime.places import Limits
 from hub.services.deliver import Patience
 from hub.services.jwks import KeySource
 from hub.services.presence import PresenceRules, PresenceService
+from hub.services.render import Style
 from hub.services.timers import Keep
 from hub.services.tokens import Tokens
 from hub.settings import DEVELOPMENT_KEY, Settings, SettingsRefused
@@ -144,6 +146,11 @@ def patience(settings: Settings) -> Patience:
         backoff=settings.delivery_backoff,
         backoff_max=settings.delivery_backoff_max,
     )
+
+
+def style(settings: Settings) -> Style:
+    """What is the same in every message: mails name their sender at the top."""
+    return Style(brand=parseaddr(settings.email_from)[0], segments=settings.sms_segments)
 
 
 def keep(settings: Settings) -> Keep:

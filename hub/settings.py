@@ -242,6 +242,12 @@ class Settings(BaseSettings):
         "auto",
         "`auto`: TLS on 465, else STARTTLS when offered; required where a password would cross a network",
     )
+    sms_segments: int = setting(
+        3,
+        "segments a text message may have (160 letters, or 70 where there are others); the rest is cut",
+        ge=1,
+        le=10,
+    )
     provider_timeout: float = setting(15.0, "seconds one call of a provider may take in all", gt=0)
     delivery_attempts: int = setting(8, "attempts before a delivery is dead", ge=1)
     delivery_lease: float = setting(60.0, "seconds a worker may hold a delivery", gt=0)

@@ -24,7 +24,8 @@ from hub.domain.message import Message
 from hub.domain.routing import NO_ADDRESS, NOT_CONFIGURED, SUPPRESSED
 from hub.domain.timing import retry_in
 from hub.providers.receipt import Outcome, Permanent, Provider, Receipt, Temporary
-from hub.services.render import Render, TemplateFailed
+from hub.services.page import TemplateFailed
+from hub.services.render import Render
 from hub.store.deliveries import Deliveries
 
 EXPIRED = "expired"
@@ -112,20 +113,9 @@ class Deliver:
         if claim.lost > MOST_LOST_CLAIMS:
             return Step(status=Status.DEAD, error=f"{MOST_LOST_CLAIMS} workers died with it before the call")
         try:
-            words = self._render.mail(event, locale=claim.locale, timezone=claim.timezone)
+            return self._render.message(claim, [event], now)
         except TemplateFailed as fault:
             return Step(status=Status.DEAD, error=printable(f"template: {fault}"))
-        return Message(
-            id=claim.id,
-            tenant=claim.tenant,
-            user=claim.user,
-            channel=claim.channel,
-            address=claim.address,
-            subject=words.subject,
-            text=words.text,
-            html=words.html,
-            at=now,
-        )
 
     # -- after the call ------------------------------------------------------------------------------
     def _judge(self, claim: Claim, outcome: Outcome, number: int, took: float) -> Step:

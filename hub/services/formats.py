@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date
+from babel.dates import format_date, format_time, get_timezone_gmt
 from babel.numbers import format_currency, format_decimal
 from jinja2 import Undefined, pass_context
 from jinja2.runtime import Context
@@ -71,6 +71,62 @@ def day(context: Context, value: object) -> object:
     except (ValueError, OverflowError):
         return value
     return format_date(the_day, "long", locale=context["locale"])
+
+
+@pass_context
+def clock(context: Context, value: object) -> object:
+    """The time of day of an ISO 8601 time, in the reader's time zone: 3:30 PM."""
+    when = _moment_of(context, value)
+    return value if when is None else _time(when, context["locale"])
+
+
+@pass_context
+def moment(context: Context, value: object) -> object:
+    """Day and time of an ISO 8601 time, in the reader's time zone, which is named; of a day only the day."""
+    when = _moment_of(context, value)
+    if when is None:
+        return day(context, value)
+    locale: Locale = context["locale"]
+    shown = f"{format_date(when.date(), 'long', locale=locale)}, {_time(when, locale)}"
+    return shown if when.tzinfo is None else f"{shown} {_zone(when, locale)}"
+
+
+def _time(when: datetime, locale: Locale) -> str:
+    # Many a mail program has no glyph for the narrow space before AM.
+    return format_time(when, "short", locale=locale).replace("\u202f", "\u00a0")
+
+
+def _zone(when: datetime, locale: Locale) -> str:
+    """MEZ where the reader's language has a name for it, else GMT+07:00."""
+    name = format_time(when, "z", locale=locale)
+    return name if name.isalpha() else get_timezone_gmt(when, "long", locale=locale)
+
+
+def _moment_of(context: Context, value: object) -> datetime | None:
+    if not isinstance(value, str) or ("T" not in value and " " not in value):
+        return None
+    try:
+        when = datetime.fromisoformat(value)
+        return when if when.tzinfo is None else when.astimezone(context["timezone"])
+    except (ValueError, OverflowError):
+        return None
+
+
+@pass_context
+def plural(context: Context, value: object, one: str, other: str) -> str:
+    """A number with the right word behind it: 1 day, 3 days."""
+    language = Locale.parse(context["language"])
+    try:
+        number = Decimal(str(value))
+        form = language.plural_form(number)
+    except (InvalidOperation, ValueError, OverflowError):
+        return f"{value} {other}"
+    return f"{format_decimal(number, locale=context['locale'])} {one if form == 'one' else other}"
+
+
+def cut(value: object, most: int) -> object:
+    """The first `most` characters of a text or a number; anything else as it is."""
+    return str(value)[:most] if isinstance(value, str | int | float) else value
 
 
 def _day_of(moment: datetime, zone: tzinfo) -> date:

@@ -33,7 +33,9 @@ NO_CROWD = ("user:", "topic:", "session:")  # rooms that are one person, or nobo
 
 
 class Words(Protocol):
-    def __call__(self, kind: EventType, data: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    def __call__(
+        self, tenant: str, type: str, data: Mapping[str, Any], actor: str | None
+    ) -> tuple[str | None, str | None]:
         """The title and the message of a type's in-app template; never fails for want of data."""
 
 
@@ -257,7 +259,7 @@ class Ingest:
         exclude = self._rooms(draft, draft.exclude) if draft.exclude else ()
         title, message = draft.title, draft.message
         if draft.inbox and (title is None or message is None):
-            words = self._words(kind, draft.data)
+            words = self._words(draft.tenant, kind.name, draft.data, draft.actor)
             title = words[0] if title is None else title
             message = words[1] if message is None else message
         expires = draft.expires_at

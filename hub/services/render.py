@@ -1,147 +1,295 @@
-"""Words for people: an event's data put into the template of its type and channel.
+"""Words for people: an event's data put into the template of its type, channel and reader's language.
 
-Templates are `<type>/<channel>[.<locale>].j2`, made of blocks; a type without its own uses `default`. A
-template may ask whether something is there; printing what is not there is an error, as is anything else
-that goes wrong in one, and the error says where. HTML is escaped, plain text is not. Templates run in a
-sandbox. Knows no delivery states and no providers.
+A type without a template of its own uses that of `default`. A tenant's own wins over the hub's; when it does
+not fit an event after all, the hub's is used and the log says so, because a delivery is worth more than its
+wording. One of the hub's that fails is a `TemplateFailed`, which no waiting cures. What the sender did not
+write is said in the reader's language. Knows no delivery states and no providers.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import structlog
 from babel import Locale
 from css_inline import CSSInliner, InlineError
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from hub.domain.events import Event, EventType
+from hub.domain import sms
+from hub.domain.delivery import Claim
+from hub.domain.events import SEVERITIES, Event
+from hub.domain.message import Message
 from hub.domain.routing import IN_APP
-from hub.services.formats import DEFAULT_LOCALE, day, locale_of, money, timezone_of, url_filter
+from hub.services.embeds import Fields, as_text, embed, unmarked
+from hub.services.formats import DEFAULT_LOCALE, locale_of, timezone_of, url_filter
+from hub.services.page import Chosen, Page, TemplateFailed, whole
+from hub.services.shipped import DEFAULT, DIGEST, TEMPLATES, Shipped
+from hub.services.wire import iso
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
-DEFAULT = "default"
+EVERY_TYPE = "*"
 _MANY_BLANK_LINES = re.compile(r"\n{3,}")
+_PREVIEW = 140  # characters of a mail that lists show beside its subject
 
-
-class TemplateFailed(Exception):
-    """A template and its data do not fit. Trying again cannot help."""
-
-
-class Missing(StrictUndefined):
-    """What the data does not hold: false when asked, an error when printed."""
-
-    __slots__ = ()
-
-    def __bool__(self) -> bool:  # type: ignore[override]  # the parent's never returns
-        return False
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """A mail's words. `html` is a whole page, its styles in its elements."""
+class Words:
+    """What one message says, before it has a reader. `text` is all there is where only text is shown."""
 
-    subject: str
+    title: str
     text: str
-    html: str
+    html: str | None = None
+    embed: Mapping[str, Any] | None = None
+
+
+class Own(Protocol):
+    """The templates of tenants."""
+
+    def find(self, tenant: str, type: str, channel: str, locale: Locale) -> Chosen | None: ...
+
+
+class Nobody:
+    """No tenant has templates of its own."""
+
+    def find(self, tenant: str, type: str, channel: str, locale: Locale) -> Chosen | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """What is the same in every message. `segments`: how long a text message may be."""
+
+    brand: str = ""
+    segments: int = 3
 
 
 class Render:
-    """`public_url` is put before links that are paths."""
+    """`unsubscribe` makes the link by which a user switches a type off on a channel, where there is one."""
 
-    def __init__(self, *, public_url: str | None = None, directory: Path = TEMPLATES) -> None:
-        self._plain = _environment(directory, public_url, escape=False)
-        self._html = _environment(directory, public_url, escape=True)
-        self._names = frozenset(self._plain.list_templates())
-        self._inliner = CSSInliner(load_remote_stylesheets=False, keep_style_tags=False)
-        self._find = lru_cache(maxsize=1024)(self._look_up)
+    def __init__(
+        self,
+        *,
+        public_url: str | None = None,
+        directory: Path = TEMPLATES,
+        shipped: Shipped | None = None,
+        own: Own | None = None,
+        unsubscribe: Callable[[str, str, str, str], str | None] = lambda *_: None,
+        style: Style | None = None,
+    ) -> None:
+        self._shipped = shipped or Shipped(public_url=public_url, directory=directory)
+        self._own = own or Nobody()
+        self._unsubscribe = unsubscribe
+        self._style = style or Style()
+        self._url = url_filter(public_url)
+        self._inliner = CSSInliner(load_remote_stylesheets=False, keep_style_tags=False, keep_at_rules=True)
 
-    def words(self, kind: EventType, data: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    # -- in the app ----------------------------------------------------------------------------------
+    def words(
+        self, tenant: str, type: str, data: Mapping[str, Any], actor: str | None = None
+    ) -> tuple[str | None, str | None]:
         """Title and message of an in-app notification, in English. Never fails: at worst the default's."""
-        context = _context(data, DEFAULT_LOCALE, None)
-        for type_name in (kind.name, DEFAULT):
-            template = self._find(type_name, IN_APP, DEFAULT_LOCALE)
-            try:
-                title = self._block(self._plain, template, "title", context)
-                message = self._block(self._plain, template, "message", context)
-            except TemplateFailed:
-                continue
-            return title.strip() or None, message.strip() or None
+        return self._in_app(tenant, type, data, actor, DEFAULT_LOCALE, None)
+
+    def _in_app(
+        self,
+        tenant: str,
+        type: str,
+        data: Mapping[str, Any],
+        actor: str | None,
+        locale: Locale,
+        timezone: str | None,
+    ) -> tuple[str | None, str | None]:
+        context = {**data, "data": data, "actor": actor, "locale": locale, "timezone": timezone_of(timezone)}
+        for kind in (type, DEFAULT):
+            for chosen in self._of_type(tenant, kind, IN_APP, locale):
+                try:
+                    page = Page(chosen, context)
+                    return page.line("title") or None, page.block("text", "message").strip() or None
+                except TemplateFailed as fault:
+                    _say_unfit(chosen, tenant, type, IN_APP, fault)
         return None, None
 
-    def mail(self, event: Event, *, locale: str | None, timezone: str | None) -> Rendered:
-        """The mail of an event for a reader of `locale` in `timezone`. Raises `TemplateFailed`."""
+    # -- outside -------------------------------------------------------------------------------------
+    def message(self, claim: Claim, events: Sequence[Event], now: datetime) -> Message:
+        """What is sent for a delivery of these events (of several: one message of them all, oldest first).
+
+        Raises `TemplateFailed`.
+        """
+        assert claim.address is not None
+        found = {event.id: event for event in events}
+        items = sorted(found.values(), key=lambda event: (event.created_at, event.offset))
+        types = {event.type for event in items}
+        alone = items[0] if len(items) == 1 else None
+        type = types.pop() if len(types) == 1 else EVERY_TYPE
+        unsubscribe = self._unsubscribe(claim.tenant, claim.user, claim.channel, type)
+        words = self.say(
+            items, claim.channel, locale=claim.locale, timezone=claim.timezone, unsubscribe=unsubscribe
+        )
+        return Message(
+            id=claim.id,
+            tenant=claim.tenant,
+            user=claim.user,
+            channel=claim.channel,
+            address=claim.address,
+            subject=words.title,
+            text=words.text,
+            html=words.html,
+            at=now,
+            type=alone.type if alone else "digest",
+            severity=_worst(items),
+            link=(self._url(alone.link) or None) if alone else None,
+            embed=words.embed,
+            unsubscribe=unsubscribe,
+        )
+
+    def say(
+        self,
+        items: Sequence[Event],
+        channel: str,
+        *,
+        locale: str | None,
+        timezone: str | None,
+        unsubscribe: str | None = None,
+        only: Chosen | None = None,
+    ) -> Words:
+        """The words of these events on a channel; with `only` by that template. Raises `TemplateFailed`."""
         reader = locale_of(locale)
-        template = self._find(event.type, "email", reader)
-        context = _context(event.data, reader, timezone) | {
-            "title": event.title,
-            "message": event.message,
-            "link": event.link,
-            "type": event.type,
+        context = self._context(items, reader, timezone) | {"unsubscribe": unsubscribe}
+        type, tenant = items[0].type if len(items) == 1 else DIGEST, items[0].tenant
+        choices = [only] if only else self._choices(tenant, type, channel, reader)
+        for chosen in choices:
+            try:
+                return self._by(channel, Page(chosen, context), items)
+            except TemplateFailed as fault:
+                if only or chosen.budget is None:
+                    raise
+                _say_unfit(chosen, tenant, type, channel, fault)
+        raise TemplateFailed(type, f"there is no template for {channel}")
+
+    def _by(self, channel: str, page: Page, items: Sequence[Event]) -> Words:
+        match channel:
+            case "email":
+                return self._mail(page)
+            case "sms":
+                text = page.block("text", "text").strip()
+                return Words(page.context["title"] or "", sms.fit(text, self._style.segments))
+            case "discord":
+                return self._embed(page, items)
+        return Words(page.line("title"), page.block("text", "message").strip())
+
+    def _mail(self, page: Page) -> Words:
+        subject = page.line("subject")
+        text = page.block("text", "text").strip()
+        body = page.block("html", "html").strip()
+        language = page.chosen.language
+        frame: dict[str, Any] = {
+            **page.context,
+            "language": language,
+            "word": self._shipped.words(language),
+            "brand": self._style.brand,
+            "subject": subject,
         }
-        subject = " ".join(self._block(self._plain, template, "subject", context).split())
-        text = self._block(self._plain, template, "text", context).strip()
-        html = self._block(self._html, template, "html", context).strip()
-        frame = context | {"subject": subject, "body": Markup(html)}  # noqa: S704  (escaped when rendered)
-        page = self._whole(self._html, "_layouts/email.html.j2", frame)
-        letter = self._whole(self._plain, "_layouts/email.txt.j2", context | {"body": text})
+        preview = " ".join(text.split())[:_PREVIEW]
+        inside = {"body": Markup(body), "preview": preview}  # noqa: S704  (escaped when rendered)
+        html = whole(self._shipped.template("html", "_layouts/email.html.j2"), frame | inside)
+        letter = whole(self._shipped.template("text", "_layouts/email.txt.j2"), frame | {"body": text})
         try:
-            page = self._inliner.inline(page)
+            html = self._inliner.inline(html)
         except InlineError as error:
-            raise TemplateFailed(f"{template}: {error}") from error
-        return Rendered(subject, _MANY_BLANK_LINES.sub("\n\n", letter).strip() + "\n", page)
+            raise TemplateFailed(page.chosen.name, str(error)) from error
+        return Words(subject, _MANY_BLANK_LINES.sub("\n\n", letter).strip() + "\n", html)
 
-    # -- parts ---------------------------------------------------------------------------------------
-    def _look_up(self, type_name: str, channel: str, locale: Locale) -> str:
-        """The name of the template: the type's own before the default's, the nearest locale first."""
-        tag = str(locale).replace("_", "-")
-        for directory in (type_name, DEFAULT):
-            for ending in (f".{tag}", f".{locale.language}", ""):
-                name = f"{directory}/{channel}{ending}.j2"
-                if name in self._names:
-                    return name
-        raise TemplateFailed(f"there is no template for {channel}")
+    def _embed(self, page: Page, items: Sequence[Event]) -> Words:
+        fields = Fields()
+        page.context["field"] = fields
+        shape = embed(
+            lambda name: page.block("markdown", name, needed=name == "title"),
+            fields,
+            link=self._url(page.context["link"]),
+            severity=_worst(items),
+            at=items[-1].created_at,
+        )
+        return Words(unmarked(shape["title"]), as_text(shape), embed=shape)
 
-    def _block(self, environment: Environment, name: str, block: str, context: dict[str, Any]) -> str:
-        try:
-            template = environment.get_template(name)
-            return "".join(template.blocks[block](template.new_context(context)))
-        except KeyError as error:
-            raise TemplateFailed(f"{name}: no block {error}") from error
-        except Exception as error:  # whatever a template does with the data it is given
-            raise TemplateFailed(f"{name}: {error}") from error
+    # -- which template, with what -------------------------------------------------------------------
+    def _choices(self, tenant: str, type: str, channel: str, locale: Locale) -> Iterator[Chosen]:
+        for kind in (type, DEFAULT):
+            yield from self._of_type(tenant, kind, channel, locale)
 
-    def _whole(self, environment: Environment, name: str, context: dict[str, Any]) -> str:
-        try:
-            return environment.get_template(name).render(context)
-        except Exception as error:
-            raise TemplateFailed(f"{name}: {error}") from error
+    def _of_type(self, tenant: str, type: str, channel: str, locale: Locale) -> Iterator[Chosen]:
+        """The tenant's own template of a type, then the hub's, as far as there are any."""
+        own = self._own.find(tenant, type, channel, locale)
+        if own is not None:
+            yield own
+        found = self._shipped.find(type, channel, locale)
+        if found is not None:
+            name = found.name
+            yield Chosen(name, found.language, lambda mode: self._shipped.template(mode, name))
+
+    def _context(self, items: Sequence[Event], locale: Locale, timezone: str | None) -> dict[str, Any]:
+        """The data's fields by their own names; the hub's own words win over them."""
+        zone = timezone_of(timezone)
+        told = [self._told(item, locale, timezone) for item in items]
+        alone = items[0] if len(items) == 1 else None
+        data: Mapping[str, Any] = alone.data if alone else {}
+        context: dict[str, Any] = {
+            **data,
+            "data": data,
+            "type": alone.type if alone else "digest",
+            "title": told[0][0] if alone else None,
+            "message": told[0][1] if alone else None,
+            "link": alone.link if alone else None,
+            "severity": _worst(items),
+            "actor": alone.actor if alone else None,
+            "at": iso(items[-1].created_at),
+            "locale": locale,
+            "timezone": zone,
+        }
+        if alone is None:
+            context["count"] = len(items)
+            context["items"] = [
+                {
+                    "type": item.type,
+                    "title": title or item.type,
+                    "message": message,
+                    "link": item.link,
+                    "severity": item.severity,
+                    "actor": item.actor,
+                    "at": iso(item.created_at),
+                    "data": item.data,
+                }
+                for item, (title, message) in zip(items, told, strict=True)
+            ]
+        return context
+
+    def _told(self, event: Event, locale: Locale, timezone: str | None) -> tuple[str | None, str | None]:
+        """An event's title and message for its reader: what its sender did not write is translated."""
+        if locale.language == DEFAULT_LOCALE.language:
+            return event.title, event.message
+        title, message = self.words(event.tenant, event.type, event.data, event.actor)
+        if (title, message) == (event.title, event.message):
+            return self._in_app(event.tenant, event.type, event.data, event.actor, locale, timezone)
+        return event.title, event.message
 
 
-def _environment(directory: Path, public_url: str | None, *, escape: bool) -> Environment:
-    environment = ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(directory),
-        undefined=Missing,
-        autoescape=escape,
-        auto_reload=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def _say_unfit(chosen: Chosen, tenant: str, type: str, channel: str, fault: TemplateFailed) -> None:
+    """A tenant's template has failed. Without what it said, which may quote the data."""
+    log.warning(
+        "a template was passed over",
+        action="template.passed_over",
+        tenant=tenant,
+        type=type,
+        channel=channel,
+        template=chosen.name,
+        error=fault.kind,
     )
-    environment.filters |= {"money": money, "date": day, "url": url_filter(public_url)}
-    return environment
 
 
-def _context(data: Mapping[str, Any], locale: Locale, timezone: str | None) -> dict[str, Any]:
-    """The data's fields by their own names; the hub's own words win over them."""
-    return {
-        **data,
-        "data": data,
-        "locale": locale,
-        "timezone": timezone_of(timezone),
-    }
+def _worst(items: Sequence[Event]) -> str:
+    return max((item.severity for item in items), key=lambda name: SEVERITIES.index(name))

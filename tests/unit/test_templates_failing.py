@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from shutil import copytree
+from shutil import copy, copytree
 from typing import Any
 
 import pytest
 
-from hub.domain.events import Event, EventType
-from hub.services.render import TEMPLATES, Render, TemplateFailed
+from hub.domain.events import Event
+from hub.services.page import TemplateFailed
+from hub.services.render import Render, Words
+from hub.services.shipped import TEMPLATES
 
+END = "\n\n-- \n"
 MAIL = "{% block subject %}S{% endblock %}{% block html %}H{% endblock %}{% block text %}T{% endblock %}"
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     copytree(TEMPLATES / "_layouts", tmp_path / "_layouts")
+    copytree(TEMPLATES / "_parts", tmp_path / "_parts")
     copytree(TEMPLATES / "default", tmp_path / "default")
+    copy(TEMPLATES / "_words.toml", tmp_path)
     return tmp_path
 
 
@@ -28,7 +34,7 @@ def put(directory: Path, name: str, text: str) -> None:
     path.write_text(text)
 
 
-def mail(directory: Path, data: dict[str, Any], *, locale: str | None = None) -> Any:
+def mail(directory: Path, data: dict[str, Any], *, locale: str | None = None) -> Words:
     event = Event(
         tenant="acme",
         id="e1",
@@ -38,12 +44,13 @@ def mail(directory: Path, data: dict[str, Any], *, locale: str | None = None) ->
         rooms=("user:42",),
         data=data,
     )
-    return Render(directory=directory).mail(event, locale=locale, timezone=None)
+    words = Render(directory=directory).say([event], "email", locale=locale, timezone=None)
+    return replace(words, text=f"{words.text.partition(END)[0]}\n")
 
 
 def test_printing_what_is_not_there_fails_and_says_what_and_where(directory: Path) -> None:
     put(directory, "a.b/email.j2", MAIL.replace("T{", "{{ nights }}{"))
-    with pytest.raises(TemplateFailed, match=r"a\.b/email\.j2: 'nights' is undefined"):
+    with pytest.raises(TemplateFailed, match=r"a\.b/email\.j2, line 1: 'nights' is undefined"):
         mail(directory, {})
     assert mail(directory, {"nights": 3}).text == "3\n"
 
@@ -87,9 +94,18 @@ def test_in_app_words_that_fail_fall_back_to_the_default(directory: Path) -> Non
         "a.b/inApp.j2",
         "{% block title %}{{ nights }}{% endblock %}{% block message %}{% endblock %}",
     )
-    render, kind = Render(directory=directory), EventType(name="a.b", wire="a.b")
-    assert render.words(kind, {"nights": 3}) == ("3", None)
-    assert render.words(kind, {}) == ("Notification", None)
+    render = Render(directory=directory)
+    assert render.words("acme", "a.b", {"nights": 3}) == ("3", None)
+    assert render.words("acme", "a.b", {}) == ("Notification", None)
+
+
+def test_a_template_may_name_who_caused_it(directory: Path) -> None:
+    put(
+        directory,
+        "a.b/inApp.j2",
+        "{% block title %}By {{ actor }}{% endblock %}{% block message %}{% endblock %}",
+    )
+    assert Render(directory=directory).words("acme", "a.b", {}, "user:7") == ("By user:7", None)
 
 
 @pytest.mark.parametrize(
@@ -111,4 +127,4 @@ def test_a_types_own_words_in_another_language_win_over_the_defaults_in_the_read
 def test_styles_are_never_fetched_from_elsewhere(directory: Path) -> None:
     link = '<link rel="stylesheet" href="http://127.0.0.1:1/style.css">'
     put(directory, "a.b/email.j2", MAIL.replace("H{", f"{link}<p>hello</p>{{"))
-    assert "hello" in mail(directory, {}).html
+    assert "hello" in (mail(directory, {}).html or "")

@@ -324,6 +324,7 @@ export interface EventTypes {
   "customer.created": Record<string, unknown>;
   "system.maintenance": Record<string, unknown>;
   system: Record<string, unknown>;
+  "system.error": Record<string, unknown>;
   reminder: Record<string, unknown>;
   test: Record<string, unknown>;
 }

@@ -47,6 +47,7 @@ export const NAMES: readonly string[] = [
   "customer.created",
   "system.maintenance",
   "system",
+  "system.error",
   "reminder",
   "test",
 ];
