@@ -21,8 +21,8 @@ from hub.choices import (
     limits,
     patience,
     presence,
-    providers,
     registry,
+    relay,
     socket_options,
     style,
     tokens,
@@ -47,6 +47,7 @@ from hub.realtime.places import Places
 from hub.realtime.plain import PlainSockets
 from hub.realtime.replay import Ring
 from hub.realtime.stream import Streams
+from hub.senders import providers
 from hub.services.admin import AdminService, AdminStores
 from hub.services.callbacks import CallbackService
 from hub.services.deliver import Deliver
@@ -150,6 +151,7 @@ class Hub:
             hole_seconds=settings.hole_ms / 1000,
             poll_seconds=settings.poll_seconds,
         )
+        self.tally = Tally(self.redis, prefix=settings.redis_prefix)
         self.presence = presence(settings, self.redis, self.bus, self.fanout, node)
         self.publish.attach(self.bus, self.presence.hear)
         self.hints = Hints(celery_app(settings.broker, prefix=settings.redis_prefix, heartbeat=None))
@@ -175,7 +177,7 @@ class Hub:
             unsubscribe=self._unsubscribe_url,
             style=style(settings),
         )
-        self._providers = providers(settings, self.outbox)
+        self._providers = providers(settings, self.outbox.add)
         channels = frozenset(self._providers)
         locations = Locations(self.redis, prefix=settings.redis_prefix, seconds=settings.location_seconds)
         self.whereabouts = Whereabouts(locations)
@@ -238,7 +240,7 @@ class Hub:
         self._upkeep = Upkeep(self.sessions, wall=time.time, monotonic=time.monotonic)
         self.deliver = Deliver(
             deliveries,
-            self._providers,
+            relay(settings, self._providers, self.tally.add),
             render,
             self._announce,
             clock=utc_now,
@@ -309,7 +311,6 @@ class Hub:
         # The numbers.
         self.now = utc_now
         self.queue = Queue(db)
-        self.tally = Tally(self.redis, prefix=settings.redis_prefix)
         self.lag = LoopLag()
         self._metrics = Metrics(self)
 
@@ -362,8 +363,9 @@ class Hub:
         await self.manager.close()
         await self.bus.close()
         self.hints.close()
-        for provider in self._providers.values():
-            await provider.close()
+        for chosen in self._providers.values():
+            for provider in chosen:
+                await provider.close()
         if self.redis is not None:
             await self.redis.aclose()
         await self.db.close()

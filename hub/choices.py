@@ -1,4 +1,4 @@
-"""What the settings mean for each part: its plain values, and which provider sends on which channel.
+"""What the settings mean for each part: its plain values.
 
 Below the top floor nobody reads settings; here they become what the parts are told.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
@@ -19,23 +19,22 @@ from hub.cluster.elsewhere import Elsewhere
 from hub.cluster.presence import Presence
 from hub.cluster.tickets import Tickets
 from hub.domain.access import Principal
+from hub.domain.breaker import Rules
 from hub.domain.events import Registry
 from hub.providers.callbacks import Reader, ResendCallbacks, SendGridCallbacks, TwilioCallbacks
 from hub.providers.receipt import Provider
-from hub.providers.sandbox import Sandbox
-from hub.providers.smtp import Smtp
 from hub.realtime.fanout import Fanout
 from hub.realtime.places import Limits
-from hub.services.deliver import Patience
+from hub.services.calling import Patience
 from hub.services.jwks import KeySource
 from hub.services.presence import PresenceRules, PresenceService
+from hub.services.relay import Relay
 from hub.services.render import Style
 from hub.services.timers import Keep
 from hub.services.tokens import Tokens
 from hub.settings import DEVELOPMENT_KEY, Settings, SettingsRefused
 from hub.store.events import EventLog
 from hub.store.keys import ApiKeys
-from hub.store.outbox import Outbox
 from hub.web.context import WebOptions
 from hub.web.sockets import SocketOptions
 
@@ -47,25 +46,6 @@ def registry() -> Registry:
     """The event types that are known."""
     with REGISTRY.open("rb") as file:
         return Registry.from_tables(tomllib.load(file))
-
-
-def providers(settings: Settings, outbox: Outbox) -> dict[str, Provider]:
-    """A provider for each outside channel that is configured."""
-    if settings.email == "sandbox":
-        return {"email": Sandbox(outbox.add)}
-    return {"email": smtp(settings)}
-
-
-def smtp(settings: Settings) -> Smtp:
-    return Smtp(
-        host=settings.email_host or "localhost",
-        port=settings.email_port,
-        user=settings.email_user,
-        password=settings.email_pass.get_secret_value() if settings.email_pass else None,
-        sender=settings.email_from,
-        tls=settings.email_tls,
-        timeout=settings.provider_timeout,
-    )
 
 
 def callback_readers(settings: Settings) -> dict[str, Reader]:
@@ -142,6 +122,7 @@ def patience(settings: Settings) -> Patience:
     """How deliveries are tried."""
     return Patience(
         lease=settings.delivery_lease,
+        call=settings.provider_timeout,
         attempts=settings.delivery_attempts,
         backoff=settings.delivery_backoff,
         backoff_max=settings.delivery_backoff_max,
@@ -151,6 +132,17 @@ def patience(settings: Settings) -> Patience:
 def style(settings: Settings) -> Style:
     """What is the same in every message: mails name their sender at the top."""
     return Style(brand=parseaddr(settings.email_from)[0], segments=settings.sms_segments)
+
+
+def relay(
+    settings: Settings, senders: Mapping[str, Sequence[Provider]], count: Callable[[str], None]
+) -> Relay:
+    """Which provider is called when. One that is slow may hold half of a worker's calls."""
+    rest = settings.breaker_seconds
+    rules = Rules(
+        failures=settings.breaker_failures, rest=rest, longest=10 * rest, probe=2 * settings.provider_timeout
+    )
+    return Relay(senders, rules=rules, share=max(1, settings.worker_concurrency // 2), count=count)
 
 
 def keep(settings: Settings) -> Keep:

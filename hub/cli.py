@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-keys = typer.Typer(help="API keys of backends.", no_args_is_help=True)
+keys = typer.Typer(help="API keys of backends, and the key of web push.", no_args_is_help=True)
 tenants = typer.Typer(help="Tenants.", no_args_is_help=True)
 
 app.command("dev")(launch.dev)
@@ -41,6 +41,7 @@ app.add_typer(keys, name="key")
 keys.command("create")(access.create_key)
 keys.command("list")(access.list_keys)
 keys.command("revoke")(access.revoke_key)
+keys.command("vapid")(access.vapid)
 app.add_typer(tenants, name="tenant")
 tenants.command("create")(access.create_tenant)
 

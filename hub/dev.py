@@ -25,6 +25,7 @@ import redis.asyncio
 from hub.cluster.embedded import ServerMissing, find_server, free_port, server_command
 from hub.commands.database import apply_migrations
 from hub.commands.send import local_url
+from hub.commands.simulate import environment
 from hub.commands.start import Fault
 from hub.serve import require_free_port, when_asked_to_stop
 from hub.settings import DEVELOPMENT_KEY, Settings
@@ -37,7 +38,7 @@ DRAIN_SECONDS = 1.0
 # The demo is to be watched: a notification every half second, for some minutes.
 DEMO_RATE, DEMO_MAX = 2, 500
 DEMO = Path(__file__).parents[1] / "examples" / "replay_bookings.py"
-_COLORS = {"hub": 36, "worker": 33, "valkey": 35, "demo": 32}
+_COLORS = {"hub": 36, "worker": 33, "valkey": 35, "simulator": 34, "demo": 32}
 
 
 class Output:
@@ -59,7 +60,7 @@ class Output:
             self._stream.flush()
 
 
-def run(settings: Settings, *, demo: bool, greet: Callable[[str], None]) -> None:
+def run(settings: Settings, *, demo: bool, simulate: bool, greet: Callable[[str], None]) -> None:
     """Runs everything until a signal asks for the end. Calls `greet(url)` when the hub is ready.
 
     Raises `Fault` for what a person has to mend first.
@@ -71,7 +72,7 @@ def run(settings: Settings, *, demo: bool, greet: Callable[[str], None]) -> None
     require_free_port(settings.host, settings.port)
     with only_one(Path(settings.data_dir).absolute()) as directory:
         apply_migrations(settings)
-        asyncio.run(_run(settings, directory, demo=demo, greet=greet))
+        asyncio.run(_run(settings, directory, demo=demo, simulate=simulate, greet=greet))
 
 
 @contextmanager
@@ -92,7 +93,9 @@ def only_one(directory: Path) -> Iterator[Path]:
         yield directory
 
 
-async def _run(settings: Settings, directory: Path, *, demo: bool, greet: Callable[[str], None]) -> None:
+async def _run(
+    settings: Settings, directory: Path, *, demo: bool, simulate: bool, greet: Callable[[str], None]
+) -> None:
     color = sys.stdout.isatty()
     output = Output(sys.stdout, color=color)
     supervisor = Supervisor(line=output.line, note=output.note)
@@ -100,6 +103,9 @@ async def _run(settings: Settings, directory: Path, *, demo: bool, greet: Callab
     output.note(f"starting, with the data in {directory} ...")
     stop = asyncio.Event()
     when_asked_to_stop(stop.set, signal.SIGHUP)
+    if simulate:
+        env |= _start_simulator(settings, supervisor, env)
+        output.note(f"every provider is simulated; what they got: {env['HUB_TWILIO_URL']}/")
     starting = asyncio.create_task(_bring_up(settings, supervisor, directory, env, demo=demo, greet=greet))
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -112,7 +118,7 @@ async def _run(settings: Settings, directory: Path, *, demo: bool, greet: Callab
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
         # Valkey goes last: the others say goodbye through it.
-        await supervisor.stop("demo", "hub", "worker", grace=STOP_SECONDS - 1)
+        await supervisor.stop("demo", "hub", "worker", "simulator", grace=STOP_SECONDS - 1)
         await supervisor.close(grace=0.5)
 
 
@@ -139,6 +145,14 @@ async def _bring_up(
         replay = ["--url", url, "--key", DEVELOPMENT_KEY, "--run", f"demo-{int(time.time())}", "--shared"]
         replay += ["--rate", str(DEMO_RATE), "--max", str(DEMO_MAX)]
         supervisor.start(Child("demo", [sys.executable, str(DEMO), *replay], env, restart=False))
+
+
+def _start_simulator(settings: Settings, supervisor: Supervisor, env: dict[str, str]) -> dict[str, str]:
+    """Starts the simulator; returns the settings by which the hub and the worker use it, and it the hub."""
+    port, hub = free_port(), settings.public_url or local_url(settings)
+    command = [sys.executable, "-m", "hub", "simulate", "--port", str(port), "--hub", hub]
+    supervisor.start(Child("simulator", command, env))
+    return {**environment(f"http://127.0.0.1:{port}"), "HUB_PUBLIC_URL": hub}
 
 
 async def _start_valkey(supervisor: Supervisor, directory: Path) -> str:

@@ -45,6 +45,7 @@ _MARKS = ("=", "://", "bearer", "basic", "eyj", "hub_", "/webhooks/", "/unsubscr
 _QUIET = (
     *("aiosqlite", "asyncio", "alembic", "engineio", "kombu", "amqp", "urllib3", "sqlalchemy.engine"),
     "websockets",  # it would show the frames themselves, with the tokens in them
+    *("apprise", "python_http_client", "twilio"),  # addresses and texts
     *("celery.worker.strategy", "celery.app.trace"),
 )
 

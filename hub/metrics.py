@@ -108,10 +108,24 @@ FAMILIES = (
         "what providers said later: moved a delivery, changed nothing (idle), named none of ours (unknown); "
         "and posts that were refused",
     ),
+    Family(
+        "hub_provider_calls_total",
+        "counter",
+        ("channel", "provider", "outcome"),
+        "calls of providers by outcome: receipt, temporary, permanent; of the whole installation",
+    ),
+    Family(
+        "hub_provider_breakers_moved_total",
+        "counter",
+        ("channel", "provider", "state"),
+        "times a worker's breaker of a provider became open (it rests), half-open or closed (it is well)",
+    ),
     Family("hub_database_up", "gauge", (), "1 when the database answered for this page"),
     Family("hub_loop_lag_seconds", "histogram", (), "how late the event loop was"),
     Family("hub_http_request_seconds", "histogram", ("method", "route", "status"), "time to answer requests"),
 )
+# What `hub.services.relay` counts, by the first part of its names.
+_TALLIED = {"call": "hub_provider_calls_total", "breaker": "hub_provider_breakers_moved_total"}
 Value = float | Spread
 Sample = tuple[str, tuple[str, ...], Value]
 
@@ -195,8 +209,12 @@ class Metrics:
 
     def _deliveries(self) -> Iterator[Sample]:
         for name, count in (self._moved or {}).items():
-            channel, _, status = name.partition(":")
-            yield "hub_deliveries_moved_total", (channel, status), count
+            kind, *labels = name.split("/")
+            if not labels:
+                channel, _, status = name.partition(":")
+                yield "hub_deliveries_moved_total", (channel, status), count
+            elif kind in _TALLIED:
+                yield _TALLIED[kind], tuple(labels), count
         for (provider, outcome), count in self._hub.callbacks.counts.items():
             yield "hub_callbacks_received_total", (provider, outcome), count
         yield "hub_database_up", (), self._queue is not None

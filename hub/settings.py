@@ -9,6 +9,7 @@ below is told what it needs.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -18,6 +19,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 DEVELOPMENT_SECRET = "development-secret-never-for-production"  # noqa: S105  (refused in production)
 DEVELOPMENT_KEY = "hub_development_key_never_for_production"
 MIN_SECRET_BYTES = 32
+EmailProvider = Literal["sendgrid", "resend", "smtp", "sandbox"]
+SmsProvider = Literal["twilio", "gateway", "sandbox"]
+DiscordProvider = Literal["discord", "apprise", "sandbox"]
+WebPushProvider = Literal["webpush", "sandbox"]
 _DURATION = re.compile(r"(\d+)([smhdw]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -47,6 +52,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "email_user": ("EMAIL_USER",),
     "email_pass": ("EMAIL_PASS",),
     "email_from": ("EMAIL_FROM",),
+    "sendgrid_api_key": ("SENDGRID_API_KEY",),
+    "resend_api_key": ("RESEND_API_KEY",),
+    "twilio_account_sid": ("TWILIO_ACCOUNT_SID",),
+    "twilio_phone_number": ("TWILIO_PHONE_NUMBER",),
+    "discord_webhook_url": ("DISCORD_WEBHOOK_URL",),
 }
 
 
@@ -230,8 +240,19 @@ class Settings(BaseSettings):
     )
 
     # -- deliveries ----------------------------------------------------------------------------------
-    email_provider: Literal["sandbox", "smtp"] | None = setting(
-        None, "how mail leaves; unset: SMTP when EMAIL_HOST is set, else the sandbox"
+    email_providers: Annotated[list[EmailProvider], NoDecode] = setting(
+        [],
+        "who sends mail, the first that is well: sendgrid, resend, smtp, sandbox; "
+        "unset: those that are configured, in this order",
+    )
+    sms_providers: Annotated[list[SmsProvider], NoDecode] = setting(
+        [], "who sends SMS, likewise: twilio, gateway, sandbox"
+    )
+    discord_providers: Annotated[list[DiscordProvider], NoDecode] = setting(
+        [], "who posts on Discord: discord, apprise, sandbox; unset: discord"
+    )
+    webpush_providers: Annotated[list[WebPushProvider], NoDecode] = setting(
+        [], "who pushes to browsers: webpush, sandbox; unset: webpush where there is a VAPID key"
     )
     email_host: str | None = setting(None, "SMTP server")
     email_port: int = setting(587, "SMTP port (465: TLS from the start)", ge=1, le=65535)
@@ -248,6 +269,54 @@ class Settings(BaseSettings):
         ge=1,
         le=10,
     )
+    sendgrid_api_key: SecretStr | None = setting(None, "SendGrid's API key")
+    sendgrid_url: str = setting("https://api.sendgrid.com", "where SendGrid is (the EU has another)")
+    resend_api_key: SecretStr | None = setting(None, "Resend's API key")
+    resend_url: str = setting("https://api.resend.com", "where Resend is")
+    twilio_account_sid: str | None = setting(None, "Twilio's account (AC...)")
+    twilio_phone_number: str | None = setting(None, "sender of SMS: a number, or a messaging service (MG...)")
+    twilio_url: str = setting("https://api.twilio.com", "where Twilio is")
+    sms_gateway_url: SecretStr | None = setting(
+        None, "URL of an SMS gateway, a template of `to`, `number`, `text`, `id` and `sender`"
+    )
+    sms_gateway_method: Literal["GET", "POST", "PUT"] = setting("POST", "method of its request")
+    sms_gateway_headers: SecretStr | None = setting(None, "headers of its request, as a JSON object")
+    sms_gateway_body: SecretStr = setting(
+        SecretStr('{"to": {{ to | tojson }}, "text": {{ text | tojson }}}'),
+        "template of its body, which makes a JSON object",
+    )
+    sms_gateway_format: Literal["json", "form"] = setting("json", "whether that is sent as JSON or as a form")
+    sms_gateway_sender: str = setting("", "`sender` in its templates")
+    sms_gateway_success: str = setting(
+        "200 <= status < 300", "expression of `status`, `json` and `text` that is true when it took the SMS"
+    )
+    sms_gateway_retry: str | None = setting(
+        None, "expression that is true when another try may succeed; 408, 409, 425, 429 and 5xx are so anyway"
+    )
+    sms_gateway_id: str | None = setting(None, "expression of its name for the SMS, for example `json.id`")
+    discord_webhook_url: SecretStr | None = setting(
+        None, "webhook for admins who have none of their own: each notification stands there once"
+    )
+    vapid_private_key: SecretStr | None = setting(
+        None, "key of web push, made by `hub key vapid`; unset: one in the data directory, in development"
+    )
+    vapid_subject: str = setting(
+        "mailto:admin@example.com", "mailto: or https: address by which push services reach you"
+    )
+    webpush_ttl: int = setting(86400, "seconds a push waits for a browser that is away", ge=0)
+    apprise_urls: SecretStr | None = setting(
+        None,
+        "services of Apprise for `apprise`, separated by spaces (needs `pip install realtime-hub[apprise]`)",
+    )
+    private_targets: Annotated[list[str], NoDecode] = setting(
+        [],
+        "hosts and networks that webhooks, pushes and gateways may reach although they are not public, "
+        "also by http; development adds this machine",
+    )
+    breaker_failures: int = setting(5, "failures in a row after which a provider rests", ge=1)
+    breaker_seconds: float = setting(
+        30.0, "seconds it rests before one delivery tries it; doubles up to ten times that", gt=0
+    )
     provider_timeout: float = setting(15.0, "seconds one call of a provider may take in all", gt=0)
     delivery_attempts: int = setting(8, "attempts before a delivery is dead", ge=1)
     delivery_lease: float = setting(60.0, "seconds a worker may hold a delivery", gt=0)
@@ -256,7 +325,11 @@ class Settings(BaseSettings):
     sweep_seconds: float = setting(5.0, "seconds between looks for deliveries that are due", gt=0)
     worker_concurrency: int = setting(32, "deliveries one worker process sends at once", ge=1)
 
-    @field_validator("jwt_algorithms", "cors_origin", "trusted_proxies", "presence_roles", mode="before")
+    @field_validator(
+        *("jwt_algorithms", "cors_origin", "trusted_proxies", "presence_roles", "private_targets"),
+        *("email_providers", "sms_providers", "discord_providers", "webpush_providers"),
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (
@@ -326,11 +399,58 @@ class Settings(BaseSettings):
         return self.development if self.metrics_open is None else self.metrics_open
 
     @property
-    def email(self) -> Literal["sandbox", "smtp"]:
-        return self.email_provider or ("smtp" if self.email_host else "sandbox")
+    def email(self) -> Sequence[EmailProvider]:
+        """Who sends mail, in order; in development the sandbox when nobody is configured."""
+        configured: list[tuple[EmailProvider, object]] = [
+            ("sendgrid", self.sendgrid_api_key),
+            ("resend", self.resend_api_key),
+            ("smtp", self.email_host),
+        ]
+        return self.email_providers or self._or_sandbox([name for name, key in configured if key])
+
+    @property
+    def sms(self) -> Sequence[SmsProvider]:
+        configured: list[tuple[SmsProvider, object]] = [
+            ("twilio", self.twilio_account_sid),
+            ("gateway", self.sms_gateway_url),
+        ]
+        return self.sms_providers or self._or_sandbox([name for name, key in configured if key])
+
+    @property
+    def discord(self) -> Sequence[DiscordProvider]:
+        """A webhook is its own key, so there is nothing to configure; in development nobody is disturbed."""
+        sends = self.discord_webhook_url is not None or not self.development
+        return self.discord_providers or (["discord"] if sends else ["sandbox"])
+
+    @property
+    def webpush(self) -> Sequence[WebPushProvider]:
+        configured: list[WebPushProvider] = ["webpush"] if self.vapid_private_key else []
+        return self.webpush_providers or self._or_sandbox(configured)
+
+    def _or_sandbox(self, configured: list[Any]) -> list[Any]:
+        return configured or (["sandbox"] if self.development else [])
+
+    def _needs(self) -> Iterator[str]:
+        """What a provider that was named lacks."""
+        wanted: tuple[tuple[str, Sequence[str], object, str], ...] = (
+            ("sendgrid", self.email, self.sendgrid_api_key, "SENDGRID_API_KEY"),
+            ("resend", self.email, self.resend_api_key, "RESEND_API_KEY"),
+            ("smtp", self.email, self.email_host, "EMAIL_HOST"),
+            ("twilio", self.sms, self.twilio_account_sid, "TWILIO_ACCOUNT_SID"),
+            ("twilio", self.sms, self.twilio_auth_token, "TWILIO_AUTH_TOKEN"),
+            ("twilio", self.sms, self.twilio_phone_number, "TWILIO_PHONE_NUMBER"),
+            ("gateway", self.sms, self.sms_gateway_url, "HUB_SMS_GATEWAY_URL"),
+            ("apprise", self.discord, self.apprise_urls, "HUB_APPRISE_URLS"),
+        )
+        for provider, chosen, value, name in wanted:
+            if provider in chosen and not value and (provider != "smtp" or not self.development):
+                yield f"{name}: {provider} needs it"
 
     def require_safe(self) -> None:
-        """Raises `SettingsRefused` when production would start unsafe, naming every setting to change."""
+        """Raises `SettingsRefused` when production would start unsafe, naming every setting to change.
+
+        A provider that is named and lacks a key is refused everywhere.
+        """
         faults = []
         weak = self.jwt_secret is None or self.secret == DEVELOPMENT_SECRET
         if self.jwt_jwks is None and (weak or len(self.secret.encode()) < MIN_SECRET_BYTES):
@@ -347,7 +467,17 @@ class Settings(BaseSettings):
             faults.append("DATABASE_URL: SQLite serves one process; use PostgreSQL or HUB_WORKERS=1")
         if self.redis is None:
             faults.append("REDIS_URL: production needs a Redis or Valkey, for example redis://redis:6379/0")
-        if self.email == "sandbox":
-            faults.append("EMAIL_HOST: the sandbox sends nothing; name your SMTP server")
-        if faults and not self.development:
+        if not self.email:
+            faults.append(
+                "EMAIL_HOST: nobody sends mail; name your SMTP server, or a key of SendGrid or Resend"
+            )
+        for channel in ("email", "sms", "discord", "webpush"):
+            if "sandbox" in getattr(self, channel):
+                faults.append(f"HUB_{channel.upper()}_PROVIDERS: the sandbox sends nothing")
+        if self.webpush and not self.vapid_private_key:
+            faults.append("HUB_VAPID_PRIVATE_KEY: web push needs the output of: hub key vapid")
+        if self.development:
+            faults.clear()
+        faults += self._needs()
+        if faults:
             raise SettingsRefused("\n".join(faults))

@@ -7,7 +7,7 @@ that answers what the test has put into it.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,11 +18,14 @@ import pytest_asyncio
 from sqlalchemy import select
 from ulid import ULID
 
+from hub.domain.breaker import Rules
 from hub.domain.delivery import Delivery, DeliveryUpdate, Planned, Status, Step
 from hub.domain.events import Event
 from hub.domain.message import Message
 from hub.providers.receipt import Outcome, Provider, Receipt
-from hub.services.deliver import Deliver, Patience
+from hub.services.calling import Patience
+from hub.services.deliver import Deliver
+from hub.services.relay import Relay
 from hub.services.render import TEMPLATES, Render
 from hub.store.backlog import Backlog
 from hub.store.deliveries import Deliveries
@@ -35,6 +38,7 @@ from hub.store.tables import deliveries
 
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
 LEASE = 60.0
+RULES = Rules(failures=5, rest=30.0, longest=300.0, probe=30.0)
 
 
 @dataclass
@@ -94,6 +98,7 @@ class World:
         self.provider = Scripted()
         self.updates: list[DeliveryUpdate] = []
         self.chance = 1.0
+        self.counts: Counter[str] = Counter()
 
     def clock(self) -> datetime:
         return self.now
@@ -104,13 +109,21 @@ class World:
     def deliver(
         self,
         *,
-        providers: Mapping[str, Provider] | None = None,
+        providers: Mapping[str, Provider | Sequence[Provider]] | None = None,
         templates: Path = TEMPLATES,
         attempts: int = 3,
     ) -> Deliver:
+        """A new worker: its providers have failed at nothing yet."""
+        chosen = {"email": self.provider} if providers is None else providers
         return Deliver(
             self.deliveries,
-            {"email": self.provider} if providers is None else providers,
+            Relay(
+                {channel: some if isinstance(some, Sequence) else [some] for channel, some in chosen.items()},
+                rules=RULES,
+                monotonic=lambda: self.now.timestamp(),
+                share=4,
+                count=lambda name: self.counts.update([name]),
+            ),
             Render(directory=templates),
             self.updates.extend,
             clock=self.clock,

@@ -22,6 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "hub.commands",
             "hub.app",
             "hub.choices",
+            "hub.senders",
             "hub.serve",
             "hub.dev",
             "hub.interpreter",

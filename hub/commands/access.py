@@ -122,6 +122,15 @@ def revoke_key(
     typer.echo(f"revoked {id}")
 
 
+def vapid() -> None:
+    """Print a new pair of keys for web push: the private one is HUB_VAPID_PRIVATE_KEY."""
+    from hub.providers.vapid import generate, public_key
+
+    private = generate()
+    typer.echo(f"HUB_VAPID_PRIVATE_KEY={private}")
+    typer.echo(f"public key, for browsers: {public_key(private)}")
+
+
 def create_tenant(name: Annotated[str, typer.Argument(help="The tenant's id, for example acme.")]) -> None:
     """Create a tenant. Doing it twice is no fault."""
     from hub.store.events import EventLog

@@ -90,17 +90,33 @@ async def check_broker(settings: Settings) -> str:
 
 
 async def check_mail(settings: Settings) -> str:
-    if settings.email == "sandbox" or settings.email_host is None:
-        return "the sandbox keeps mails; see /dev/outbox"
+    if "smtp" not in settings.email:
+        return "kept in the sandbox: see /dev/outbox" if "sandbox" in settings.email else "no SMTP"
+    host = settings.email_host or "localhost"
     import aiosmtplib
 
     tls = settings.email_tls == "tls" or (settings.email_tls == "auto" and settings.email_port == 465)
-    client = aiosmtplib.SMTP(
-        hostname=settings.email_host, port=settings.email_port, timeout=CHECK_SECONDS, use_tls=tls
-    )
+    client = aiosmtplib.SMTP(hostname=host, port=settings.email_port, timeout=CHECK_SECONDS, use_tls=tls)
     async with client:
         await client.ehlo()
-    return f"{settings.email_host}:{settings.email_port} answers"
+    return f"{host}:{settings.email_port} answers"
+
+
+async def check_providers(settings: Settings) -> str:
+    """Made, not called: a call would send something."""
+    from hub.domain.message import Message
+    from hub.senders import providers
+
+    async def keep(_message: Message) -> None:
+        pass
+
+    senders = providers(settings, keep)
+    for chosen in senders.values():
+        for provider in chosen:
+            await provider.close()
+    return "; ".join(
+        f"{channel}: {', '.join(provider.name for provider in chosen)}" for channel, chosen in senders.items()
+    )
 
 
 CHECKS: tuple[tuple[str, Check, str], ...] = (
@@ -108,6 +124,7 @@ CHECKS: tuple[tuple[str, Check, str], ...] = (
     ("database", check_database, "look at DATABASE_URL; `hub migrate` makes and updates the tables"),
     ("redis", check_redis, "look at REDIS_URL, and whether the server runs"),
     ("broker", check_broker, "look at HUB_BROKER_URL, and whether the broker runs"),
+    ("providers", check_providers, "change what is named; `hub settings` lists all"),
     ("mail", check_mail, "look at EMAIL_HOST and EMAIL_PORT"),
 )
 

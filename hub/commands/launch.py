@@ -23,6 +23,9 @@ Host = Annotated[str | None, typer.Option("--host", help="Address to listen on. 
 
 def dev(
     demo: Annotated[bool, typer.Option("--demo", help="Replay real hotel bookings into it.")] = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Send by simulated providers, with their callbacks.")
+    ] = False,
     port: Port = None,
 ) -> None:
     """Run everything on this machine: hub, worker, Valkey and SQLite. Ctrl-C ends all of it."""
@@ -32,7 +35,7 @@ def dev(
 
     settings = load(port=port)
     try:
-        run(settings, demo=demo, greet=lambda url: greet(settings, url))
+        run(settings, demo=demo, simulate=simulate, greet=lambda url: greet(settings, url))
     except PortBusy as busy:
         raise Fault(str(busy)) from None
 

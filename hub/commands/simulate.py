@@ -63,12 +63,15 @@ async def _run(port: int, hub: str | None, scripts: list[str]) -> None:
 
 def environment(url: str) -> dict[str, str]:
     """The settings of a hub whose providers are all simulated at `url`."""
-    from hub.simulator import gateway, resend, sendgrid, twilio
+    from hub.simulator import gateway, resend, sendgrid, signing, twilio
 
     return {
+        "EMAIL_FROM": "Hub <hub@simulated.example>",
         "SENDGRID_API_KEY": sendgrid.KEY,
         "HUB_SENDGRID_URL": url,
+        "HUB_SENDGRID_WEBHOOK_KEY": signing.SENDGRID_PUBLIC_KEY,
         "RESEND_API_KEY": resend.KEY,
+        "HUB_RESEND_WEBHOOK_SECRET": signing.RESEND_SECRET,
         "HUB_RESEND_URL": url,
         "TWILIO_ACCOUNT_SID": twilio.ACCOUNT,
         "TWILIO_AUTH_TOKEN": twilio.TOKEN,
@@ -77,8 +80,9 @@ def environment(url: str) -> dict[str, str]:
         "HUB_SMS_GATEWAY_URL": f"{url}/sms",
         "HUB_SMS_GATEWAY_HEADERS": f'{{"Authorization": "Bearer {gateway.KEY}"}}',
         "HUB_SMS_GATEWAY_BODY": _GATEWAY_BODY,
-        "HUB_SMS_GATEWAY_SUCCESS": 'code == "100"',
-        "HUB_LOOPBACK_TARGETS": "true",
+        "HUB_SMS_GATEWAY_SUCCESS": 'json.code == "100"',
+        "HUB_SMS_GATEWAY_ID": "json.id",
+        "HUB_VAPID_SUBJECT": "mailto:simulated@example.com",
         "HUB_EMAIL_PROVIDERS": "sendgrid,resend",
         "HUB_SMS_PROVIDERS": "twilio,gateway",
         "HUB_DISCORD_PROVIDERS": "discord",

@@ -46,9 +46,10 @@ TERMINAL = frozenset({S.SENT, S.DELIVERED, S.OPENED, S.DEAD, S.SKIPPED, S.CANCEL
 CLAIMABLE = frozenset({S.PLANNED, S.QUEUED, S.FAILED, S.UNKNOWN})
 
 
-# When nobody knows whether a call was carried out, a second mail is a nuisance and a missing one a loss:
-# these channels send again and say `maybe_duplicate`. The others wait for an operator.
-RESENT_WHEN_UNKNOWN = frozenset({"email"})
+# When nobody knows whether a call was carried out, a second message is a nuisance and a missing one a loss:
+# these channels send again and say `maybe_duplicate`. An SMS costs money, and waits for the provider's word
+# or for an operator.
+RESENT_WHEN_UNKNOWN = frozenset({"email", "discord", "webpush"})
 
 
 def shown(status: str) -> str:

@@ -46,6 +46,8 @@ _LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*|\[[0-9A-Fa-f:.]+\]")
 # "=_" stands in no text that is encoded as quoted-printable (RFC 2045, 6.7), as all of ours is.
 _BOUNDARY = "=_alternative"
+# Headers whose value is the same in all mails.
+_SHARED = frozenset({"Auto-Submitted", "List-Unsubscribe-Post"})
 _BREAKS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
 
 
@@ -59,11 +61,11 @@ def compose(message: Message, sender: str) -> EmailMessage:
     try:
         mail["From"] = _header("From", sender)
         mail["To"] = recipient(message.address)
-        mail["Subject"] = _one_line(message.subject)
+        mail["Subject"] = one_line(message.subject)
         mail["Date"] = message.at
         mail["Message-ID"] = f"<{message.id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
-        # RFC 3834: nobody's holiday answers
-        mail["Auto-Submitted"] = _header("Auto-Submitted", "auto-generated")
+        for name, value in extra_headers(message).items():
+            mail[name] = _header(name, value) if name in _SHARED else value
         mail["MIME-Version"] = _header("MIME-Version", "1.0")
         if message.html is None:
             _fill(mail, "plain", message.text)
@@ -78,6 +80,15 @@ def compose(message: Message, sender: str) -> EmailMessage:
             fault if isinstance(fault, Unmailable) else Unmailable(f"cannot be written as a mail: {fault}")
         ) from fault
     return mail
+
+
+def extra_headers(message: Message) -> dict[str, str]:
+    """Headers that every mail has, however it leaves."""
+    headers = {"Auto-Submitted": "auto-generated"}  # RFC 3834: nobody's holiday answers
+    if message.unsubscribe is not None:  # RFC 8058, 3.1
+        headers["List-Unsubscribe"] = f"<{message.unsubscribe}>"
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return headers
 
 
 def recipient(text: str) -> Address:
@@ -106,7 +117,7 @@ def _fill(part: EmailMessage | Part, kind: str, text: str) -> None:
     part.set_payload(b2a_qp(plain.encode(), istext=True).decode("ascii"))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """A header's text: one line, no control characters, and no encoded words that would be decoded again."""
     line = _BREAKS.sub(" ", text).strip().replace("=?", "= ?")
     return line if len(line) <= MAX_SUBJECT else f"{line[: MAX_SUBJECT - 1]}…"

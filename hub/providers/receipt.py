@@ -25,11 +25,13 @@ class Temporary:
     """Not now; worth another try. `retry_after` is the wait the other side asked for, in seconds.
 
     `unsure`: the message had been handed over when the answer failed to come, so it may have been taken.
+    `alone`: it is about this address only; the provider itself is well.
     """
 
     reason: str
     retry_after: float | None = None
     unsure: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Mail by SMTP. One call ends within its timeout, whatever the server does.
 
-What the server refuses for good (5xx) is Permanent; what it puts off (4xx), and everything that an
-operator can mend (no connection, TLS, a wrong password), is Temporary. Once the text of a mail has been
+What the server refuses for good (5xx) is Permanent, and when it knows no such mailbox, no mail will ever
+reach it; what it puts off (4xx), and everything that an operator can mend (no connection, TLS, a wrong
+password), is Temporary. Once the text of a mail has been
 handed over and no answer comes, the mail may have been taken, and the answer says so. Connections are
 kept for the next mail. Knows no delivery states.
 """
@@ -25,6 +26,7 @@ from aiosmtplib import (
     SMTPConnectResponseError,
     SMTPException,
     SMTPHeloError,
+    SMTPRecipientRefused,
     SMTPResponseException,
 )
 
@@ -38,6 +40,8 @@ IDLE_SECONDS = 20.0
 MAILS_PER_CONNECTION = 100
 # "Authentication required" and its kin (RFC 4954): about us, not about the recipient.
 _ABOUT_US = frozenset({530, 534, 535, 538})
+# No such mailbox here (RFC 5321, 4.2.3), when it is said of the recipient.
+_NO_MAILBOX = frozenset({550, 551, 553})
 _MAX_REASON = 300
 
 
@@ -182,7 +186,10 @@ def _judge(refusal: SMTPResponseException) -> Temporary | Permanent:
         return Temporary(f"the mail server refuses our login: {reason}")
     if isinstance(refusal, SMTPConnectResponseError | SMTPHeloError):
         return Temporary(f"the mail server takes nothing from us: {reason}")
-    return Permanent(reason) if 500 <= refusal.code <= 599 else Temporary(reason)
+    of_recipient = isinstance(refusal, SMTPRecipientRefused)
+    if 500 <= refusal.code <= 599:
+        return Permanent(reason, gone=of_recipient and refusal.code in _NO_MAILBOX)
+    return Temporary(reason, alone=of_recipient)
 
 
 def _short(what: object) -> str:

@@ -18,7 +18,7 @@ from hub.domain.callback import Report
 from hub.domain.delivery import DeliveryUpdate
 from hub.domain.errors import NotConfigured, Refusal
 from hub.providers.callbacks import Post, Reader
-from hub.services.deliver import printable
+from hub.services.calling import printable
 from hub.store.callbacks import Callbacks
 
 SLICE = 200  # reports in one transaction

@@ -7,7 +7,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-from hub.simulator.twin import Ask, Callback, Refused, Reply, Taken
+from hub.simulator.twin import Ask, Callback, Refused, Reply, Taken, after
 
 # What Discord's API documentation says of a message and of an embed.
 MAX_CONTENT, MAX_EMBEDS, MAX_FIELDS, MAX_EMBED_TEXT = 2000, 10, 25, 6000
@@ -74,7 +74,8 @@ class Discord:
             return Reply(
                 429, _limited(wait), {"Retry-After": str(-int(-wait // 1)), "X-RateLimit-Scope": "user"}
             )
-        return Reply(status, _UNKNOWN_WEBHOOK if status == 404 else {"message": f"{status}", "code": 0})
+        shape = _UNKNOWN_WEBHOOK if status == 404 else {"message": f"{status}", "code": 0}
+        return Reply(status, shape, after(retry_after))
 
     def callbacks(self, taken: Taken, word: str, now: float) -> list[Callback]:
         return []

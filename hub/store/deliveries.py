@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from hub.domain.delivery import Claim, Delivery, Status, Step
+from hub.domain.delivery import Call, Claim, Delivery, Status, Step
 from hub.store.engine import Database
 from hub.store.steps import Done, ToCall, ToClaim, ToMove, Work, delivery_of, run
 from hub.store.tables import attempts, deliveries, expansions
@@ -52,9 +52,14 @@ class Deliveries:
         assert claim is None or isinstance(claim, Claim)
         return claim
 
-    async def start_call(self, id: str, fence: int, *, provider: str, now: datetime) -> int | None:
-        """Commit that the provider is being called: the call's number, from 1. None: the claim is gone."""
-        number = await self._work.do(ToCall(id, fence, provider, now))
+    async def start_call(
+        self, id: str, fence: int, *, provider: str, now: datetime, ended: Call | None = None
+    ) -> int | None:
+        """Commit that the provider is being called: the call's number, from 1. None: the claim is gone.
+
+        `ended` is how the call before it in the same claim went.
+        """
+        number = await self._work.do(ToCall(id, fence, provider, now, ended))
         assert number is None or isinstance(number, int)
         return number
 

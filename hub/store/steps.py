@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.callback import GONE
-from hub.domain.delivery import CLAIMABLE, Claim, Delivery, Status, Step
+from hub.domain.delivery import CLAIMABLE, Call, Claim, Delivery, Status, Step
 from hub.store.events import EVENT_COLUMNS, event_of
 from hub.store.push import forget
 from hub.store.suppressions import Address, Struck, among, strike
@@ -53,6 +53,7 @@ class ToCall:
     fence: int
     provider: str
     now: datetime
+    ended: Call | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,8 @@ _MOVE = (
         lease_until=None,
         call_started=None,
         provider_id=bindparam("provider_id"),
+        # A claim that was given back was not lost.
+        past_fence=D.past_fence + bindparam("given_back"),
         **{name: bindparam(name) for name in _CHANGED},
     )
 )
@@ -194,6 +197,8 @@ async def _start(connection: AsyncConnection, wanted: Sequence[ToCall]) -> dict[
                 for (id, _), number in started.items()
             ]
             await connection.execute(_NEW_ATTEMPT, rows)
+            ended = [(item.id, item.ended) for item in items if (item.id, item.fence) in started]
+            await _end_calls(connection, [(id, call) for id, call in ended if call is not None])
         numbers |= started
     return numbers
 
@@ -204,7 +209,7 @@ async def _move(connection: AsyncConnection, wanted: Sequence[ToMove]) -> dict[t
     held = {(row["id"], row["fence"]): row for row in ours}
     moved: dict[tuple[str, int], Delivery] = {}
     rows: list[dict[str, Any]] = []
-    calls: list[dict[str, Any]] = []
+    calls: list[tuple[str, Call]] = []
     gone: list[RowMapping] = []
     for item in wanted:
         row, step = held.get((item.id, item.fence)), item.step
@@ -223,24 +228,18 @@ async def _move(connection: AsyncConnection, wanted: Sequence[ToMove]) -> dict[t
         after = replace(after, maybe_duplicate=after.maybe_duplicate or step.maybe_duplicate)
         moved[item.id, item.fence] = after
         changed = {name: getattr(after, name) for name in _CHANGED}
-        provider_id = step.provider_id or row["provider_id"]
-        rows.append({"an_id": item.id, "provider_id": provider_id, **changed})
+        about = {
+            "provider_id": step.provider_id or row["provider_id"],
+            "given_back": int(step.status is Status.PLANNED),
+        }
+        rows.append({"an_id": item.id, **about, **changed})
         if step.gone and row["address"]:
             gone.append(row)
         if step.call is not None:
-            calls.append(
-                {
-                    "an_id": item.id,
-                    "a_number": step.call.number,
-                    "outcome": step.call.outcome,
-                    "duration_ms": step.call.duration_ms,
-                    "detail": step.call.detail,
-                }
-            )
+            calls.append((item.id, step.call))
     if rows:
         await connection.execute(_MOVE, rows)
-    if calls:
-        await connection.execute(_END_CALL, calls)
+    await _end_calls(connection, calls)
     if gone:
         await _leave(connection, gone, now=max(item.now for item in wanted))
     return moved
@@ -257,6 +256,22 @@ async def _leave(connection: AsyncConnection, gone: Sequence[RowMapping], *, now
 
 def _address_of(row: RowMapping) -> Address:
     return Address(row["tenant"], row["channel"], row["address"])
+
+
+async def _end_calls(connection: AsyncConnection, calls: Sequence[tuple[str, Call]]) -> None:
+    """Write down how calls of these deliveries have ended."""
+    if calls:
+        rows = [
+            {
+                "an_id": id,
+                "a_number": call.number,
+                "outcome": call.outcome,
+                "duration_ms": call.duration_ms,
+                "detail": call.detail,
+            }
+            for id, call in calls
+        ]
+        await connection.execute(_END_CALL, rows)
 
 
 def _claimed(row: RowMapping, source: RowMapping | None, *, suppressed: bool) -> Claim:

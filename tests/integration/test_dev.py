@@ -200,3 +200,21 @@ def test_a_busy_port_is_one_line_and_nothing_is_started(tmp_path: Path, shared: 
     (line,) = dev.seen
     assert re.fullmatch(rf"hub: port {port} on 127\.0\.0\.1 cannot be used \(.+\); .*HUB_PORT", line)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_simulated_providers_take_what_is_sent(tmp_path: Path) -> None:
+    with Dev(tmp_path / "simulated", "--simulate") as dev:
+        where = dev.line("every provider is simulated").rpartition(" ")[2]
+        dev.ready()
+        body = {"tenantId": "default", "type": "booking.confirmed", "channels": ["email", "sms"]}
+        body |= {
+            "to": {"id": "7", "email": "seven@example.com", "phone": "+84900000000"},
+            "data": {"guestName": "Ana", "propertyName": "P"},
+        }
+        sent = ask(f"{dev.url}/notifications", token=DEVELOPMENT_KEY, body=body)
+        assert sent.status == 202
+        wanted = {delivery["id"] for delivery in sent.body["deliveries"]}
+        for ledger in until(where):
+            if set(ledger.body["accepts"]) == wanted and ledger.body["callbacks"]:
+                break
+        assert {entry["provider"] for entry in ledger.body["requests"]} == {"sendgrid", "twilio"}

@@ -23,7 +23,7 @@ def test_a_directory_without_a_database_has_one_fault(hub: Command, tmp_path: Pa
     assert code == 1
     assert faults(out) == ["database"]
     assert "hub migrate" in out
-    assert err == "hub: 1 of 5 checks found a fault\n"
+    assert err == "hub: 1 of 6 checks found a fault\n"
     assert list(tmp_path.iterdir()) == []  # looking has changed nothing
 
 
@@ -37,7 +37,7 @@ async def test_where_all_answers_there_is_no_fault(
     with Launched("doctor", directory=tmp_path, **settings) as doctor:
         assert await asyncio.to_thread(doctor.wait) == 0
     assert [line.split()[:2] for line in doctor.seen] == [
-        ["ok", name] for name in ("settings", "database", "redis", "broker", "mail")
+        ["ok", name] for name in ("settings", "database", "redis", "broker", "providers", "mail")
     ]
     assert mail_server.connections == 1
     assert mail_server.mails == []

@@ -81,9 +81,24 @@ async def test_a_repetition_has_the_same_message_id(smtp: Smtp, mail_server: Mai
 @pytest.mark.parametrize("at", ["MAIL", "RCPT", "DATA"])
 async def test_4xx_is_temporary_and_5xx_permanent(smtp: Smtp, mail_server: MailServer, at: str) -> None:
     mail_server.say("451 4.3.0 try later", "550 5.1.1 no such user", at=at)
-    assert await smtp.send(MESSAGE) == Temporary("451 4.3.0 try later")
-    assert await smtp.send(MESSAGE) == Permanent("550 5.1.1 no such user")
+    of_recipient = at == "RCPT"
+    assert await smtp.send(MESSAGE) == Temporary("451 4.3.0 try later", alone=of_recipient)
+    assert await smtp.send(MESSAGE) == Permanent("550 5.1.1 no such user", gone=of_recipient)
     assert isinstance(await smtp.send(MESSAGE), Receipt)
+
+
+async def test_a_mailbox_that_refuses_one_mail_is_not_gone(smtp: Smtp, mail_server: MailServer) -> None:
+    mail_server.say("552 5.2.2 mailbox full", at="RCPT")
+    assert await smtp.send(MESSAGE) == Permanent("552 5.2.2 mailbox full")
+
+
+async def test_a_mail_that_may_be_unsubscribed_from_says_how(smtp: Smtp, mail_server: MailServer) -> None:
+    await smtp.send(replace(MESSAGE, unsubscribe="https://hub.example/unsubscribe/" + "t" * 120))
+    await smtp.send(MESSAGE)
+    with_it, without = (mail.message for mail in mail_server.mails)
+    assert with_it["List-Unsubscribe"] == f"<https://hub.example/unsubscribe/{'t' * 120}>"
+    assert with_it["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert without["List-Unsubscribe"] is None
 
 
 async def test_nobody_there_is_temporary() -> None:

@@ -16,7 +16,8 @@ CONTRACT = frozenset(
     """
     JWT_SECRET JWT_EXPIRES_IN CORS_ORIGIN RATE_LIMIT_WINDOW_MS RATE_LIMIT_MAX_REQUESTS SSE_HEARTBEAT_INTERVAL
     SSE_CLEANUP_INTERVAL LOG_LEVEL REDIS_HOST REDIS_PORT REDIS_PASSWORD EMAIL_HOST EMAIL_PORT EMAIL_USER
-    EMAIL_PASS EMAIL_FROM DATABASE_URL REDIS_URL
+    EMAIL_PASS EMAIL_FROM DATABASE_URL REDIS_URL SENDGRID_API_KEY RESEND_API_KEY TWILIO_ACCOUNT_SID
+    TWILIO_AUTH_TOKEN TWILIO_PHONE_NUMBER DISCORD_WEBHOOK_URL
 """.split()  # noqa: SIM905  (read like the contract)
 )
 SAFE = {
@@ -35,7 +36,13 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "cors_origin": ("https://a.example,https://b.example", ["https://a.example", "https://b.example"]),
     "trusted_proxies": ("10.0.0.1,10.1.0.0/16", ["10.0.0.1", "10.1.0.0/16"]),
     "presence_roles": ("ADMIN, PROFESSIONAL", ["ADMIN", "PROFESSIONAL"]),
-    "email_provider": ("smtp", "smtp"),
+    "email_providers": ("sendgrid, smtp", ["sendgrid", "smtp"]),
+    "sms_providers": ("gateway", ["gateway"]),
+    "discord_providers": ("apprise", ["apprise"]),
+    "webpush_providers": ("webpush", ["webpush"]),
+    "private_targets": ("10.0.0.0/8,sms.internal", ["10.0.0.0/8", "sms.internal"]),
+    "sms_gateway_method": ("PUT", "PUT"),
+    "sms_gateway_format": ("form", "form"),
     "email_tls": ("none", "none"),
     "max_json_depth": ("33", 33),
 }
@@ -109,7 +116,7 @@ def test_nothing_set_is_a_development_hub_that_needs_nothing() -> None:
     assert settings.database == "sqlite+aiosqlite:///.hub/hub.db"
     assert settings.secret == DEVELOPMENT_SECRET
     assert settings.creates_tenants
-    assert settings.email == "sandbox"
+    assert settings.email == settings.sms == settings.discord == settings.webpush == ["sandbox"]
 
 
 @pytest.mark.parametrize(
@@ -163,6 +170,12 @@ def test_a_safe_production_starts(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"HUB_WORKERS": "2"}, "DATABASE_URL"),
         ({"REDIS_URL": None}, "REDIS_URL"),
         ({"EMAIL_HOST": None}, "EMAIL_HOST"),
+        ({"HUB_EMAIL_PROVIDERS": "sendgrid,smtp"}, "SENDGRID_API_KEY"),
+        ({"HUB_EMAIL_PROVIDERS": "sandbox"}, "HUB_EMAIL_PROVIDERS"),
+        ({"HUB_SMS_PROVIDERS": "smtp"}, "HUB_SMS_PROVIDERS"),
+        ({"HUB_SMS_PROVIDERS": "gateway"}, "HUB_SMS_GATEWAY_URL"),
+        ({"HUB_WEBPUSH_PROVIDERS": "webpush"}, "HUB_VAPID_PRIVATE_KEY"),
+        ({"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "xxx"}, "TWILIO_PHONE_NUMBER"),
     ],
 )
 def test_production_refuses_what_is_unsafe_and_names_it(
