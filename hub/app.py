@@ -69,7 +69,7 @@ from hub.services.revocations import Revocations
 from hub.services.session import SessionRules
 from hub.services.sessions import Sessions
 from hub.services.timers import Timers
-from hub.services.unsubscribe import UnsubscribeLinks
+from hub.services.unsubscribe import UnsubscribeLinks, UnsubscribeService
 from hub.services.upkeep import DRAIN_SPREAD_MS, Upkeep
 from hub.services.whereabouts import Whereabouts
 from hub.settings import DEVELOPMENT_KEY, Settings
@@ -171,10 +171,10 @@ class Hub:
             log=self.log,
             require_valid=self.revocations.require_valid,
         )
-        self.links = UnsubscribeLinks(settings.link_secret, public_url=settings.public_url)
+        self.links = UnsubscribeLinks(settings.link_secret, self.registry, public_url=settings.public_url)
         render = Render(
             public_url=settings.public_url,
-            unsubscribe=self._unsubscribe_url,
+            unsubscribe=self.links.unsubscribe_url,
             style=style(settings),
         )
         self._providers = providers(settings, self.outbox.add)
@@ -247,6 +247,7 @@ class Hub:
             chance=random.random,
             patience=patience(settings),
         )
+        self.unsubscribe = UnsubscribeService(self.links, self.preferences)
         self.callbacks = CallbackService(
             callback_readers(settings), Callbacks(db), self._announce, clock=utc_now
         )
@@ -405,13 +406,6 @@ class Hub:
         for update in updates:
             self.tally.add(f"{update.channel}:{update.status}")
         self.publish.announce(updates)
-
-    def _unsubscribe_url(self, tenant: str, user: str, channel: str, type: str) -> str | None:
-        """None also for what nobody may switch off."""
-        kind = self.registry.find(type)
-        if kind is not None and not kind.mutable:
-            return None
-        return self.links.unsubscribe_url(tenant, user, channel, type)
 
     async def _end_revoked(self) -> None:
         while True:

@@ -2,8 +2,8 @@
 
 A link names a tenant, a user, a channel and a type, and whoever holds it may switch off just that. It
 works without signing in, because mail programs follow it themselves (RFC 8058). Its key is made from a
-secret of the installation, so a link can never pass for a token, nor a token for a link. This file does not
-know HTTP.
+secret of the installation, so a link can never pass for a token, nor a token for a link. What is switched off
+are the person's preferences, so it can be switched on again where they are. This file does not know HTTP.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 import jwt
 
-from hub.domain.access import Room, require_tenant
+from hub.domain.access import Principal, Room, require_tenant
 from hub.domain.errors import LinkInvalid, RoomInvalid
+from hub.domain.events import Registry
+from hub.services.preferences import PreferencesService
 
 MAX_TOKEN_BYTES = 4096
 _PURPOSE = "unsubscribe"
@@ -35,16 +37,25 @@ class Link:
 class UnsubscribeLinks:
     """`secret` None: there are no links. `public_url` is where the outside reaches the hub."""
 
-    def __init__(self, secret: str | None, *, public_url: str | None) -> None:
+    def __init__(self, secret: str | None, registry: Registry, *, public_url: str | None) -> None:
+        self._registry = registry
         purpose = f"hub:{_PURPOSE}:1".encode()
         self._key = hmac.digest(secret.encode(), purpose, hashlib.sha256) if secret else None
         self._base = public_url.rstrip("/") if public_url else None
 
     def unsubscribe_url(self, tenant: str, user: str, channel: str, type: str) -> str | None:
-        """Where `user` switches `type` off on `channel`. None: the hub has no public address, or no key."""
-        if self._base is None or self._key is None:
+        """Where `user` switches `type` off on `channel`.
+
+        None: it cannot be switched off, or the hub has no public address, or no key.
+        """
+        if self._base is None or self._key is None or not self.mutable(type):
             return None
         return f"{self._base}/unsubscribe/{self.token(Link(tenant, user, channel, type))}"
+
+    def mutable(self, type: str) -> bool:
+        """Whether people may switch a type off."""
+        kind = self._registry.find(type)
+        return kind is None or kind.mutable
 
     def token(self, link: Link) -> str:
         """The signed part of a link. The same link has the same token for ever."""
@@ -64,3 +75,32 @@ class UnsubscribeLinks:
         except (jwt.PyJWTError, KeyError, ValueError, TypeError, RecursionError, RoomInvalid):
             raise LinkInvalid("this link was not made here") from None
         return Link(tenant, user, channel, kind)
+
+
+class UnsubscribeService:
+    """What links do when they are followed."""
+
+    def __init__(self, links: UnsubscribeLinks, preferences: PreferencesService) -> None:
+        self._links = links
+        self._preferences = preferences
+
+    def look(self, token: str) -> tuple[Link, bool]:
+        """What a link may switch off, and whether that type can be. Changes nothing. Raises `LinkInvalid`."""
+        link = self._links.read(token)
+        return link, self._links.mutable(link.type)
+
+    async def leave(self, token: str, *, everything: bool) -> tuple[Link, bool]:
+        """Switch off the link's type, or everything that may be on its channel; whether it was possible.
+
+        Doing it twice does it once. Raises `LinkInvalid`, `TenantUnknown` or `ValidationFailed`.
+        """
+        link, mutable = self.look(token)
+        who = Principal(tenant=link.tenant, user=link.user)
+        if everything:
+            types = (await self._preferences.show(who))["types"]
+            # What the person once said of single types would win over their word for the channel.
+            unsaid = {name: {link.channel: None} for name, said in types.items() if said.get(link.channel)}
+            await self._preferences.change(who, {link.channel: False, "types": unsaid})
+        elif mutable:
+            await self._preferences.change(who, {"types": {link.type: {link.channel: False}}})
+        return link, everything or mutable

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hub.services.reports import ReportsService
     from hub.services.session import Session
     from hub.services.sessions import Sessions
+    from hub.services.unsubscribe import UnsubscribeService
     from hub.services.whereabouts import Whereabouts
     from hub.web.plain import Plain
     from hub.web.sockets import Sockets
@@ -165,6 +166,8 @@ class Services(Protocol):
     def reports(self) -> ReportsService: ...
     @property
     def callbacks(self) -> CallbackService: ...
+    @property
+    def unsubscribe(self) -> UnsubscribeService: ...
     @property
     def sockets(self) -> Sockets: ...
     @property

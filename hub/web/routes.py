@@ -28,6 +28,7 @@ from hub.web import (
     reports,
     sse,
     tickets,
+    unsubscribe,
 )
 from hub.web.context import Services
 from hub.web.routing import Route, admin, assemble, backend, platform, public, stream, user
@@ -98,6 +99,9 @@ ROUTES: tuple[Route, ...] = (
     public("POST", "/providers/twilio/status", callbacks.of("twilio"), "What became of an SMS"),
     public("POST", "/providers/sendgrid/events", callbacks.of("sendgrid"), "What became of mails"),
     public("POST", "/providers/resend/events", callbacks.of("resend"), "What became of a mail"),
+    # For who reads a mail and wants no more of them; each link says whose it is.
+    public("GET", "/unsubscribe/{token}", unsubscribe.ask, "Ask a reader whether to unsubscribe"),
+    public("POST", "/unsubscribe/{token}", unsubscribe.leave, "Unsubscribe, in one click (RFC 8058)"),
     # Pages and probes.
     public("GET", "/livez", pages.livez, "The process answers"),
     public("GET", "/readyz", pages.readyz, "The process should get traffic"),

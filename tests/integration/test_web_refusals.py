@@ -203,6 +203,8 @@ WALK: dict[tuple[str, str], tuple[str, Any]] = {
     ("POST", "/auth/ticket"): ("/auth/ticket", None),
     ("PUT", "/me/location"): ("/me/location", {"lat": 1, "lon": 2}),
     ("DELETE", "/me/location"): ("/me/location", None),
+    ("GET", "/unsubscribe/{token}"): ("/unsubscribe/none", None),
+    ("POST", "/unsubscribe/{token}"): ("/unsubscribe/none", {}),
     ("POST", "/providers/twilio/status"): ("/providers/twilio/status", {}),
     ("POST", "/providers/sendgrid/events"): ("/providers/sendgrid/events", []),
     ("POST", "/providers/resend/events"): ("/providers/resend/events", {}),

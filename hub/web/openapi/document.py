@@ -35,6 +35,7 @@ TAGS = {
     "Admin": "For users with the role ADMIN, and API keys with the scope `admin`",
     "Platform": "For API keys of the whole platform with the scope `admin`",
     "Providers": "What email and SMS providers say later; judged by their signatures",
+    "Unsubscribing": "For who reads a mail and wants no more of them",
     "Health": "For probes",
     "Pages": "For people, and what describes the hub",
     "Development": "Not there in production",

@@ -1,13 +1,26 @@
-"""What providers call back, and what they are answered."""
+"""What providers and mail programs call by themselves, and what they are answered."""
 
 from __future__ import annotations
 
-from hub.domain.errors import BodyTimeout, BodyTooLarge, Invalid, NotConfigured, SignatureInvalid
-from hub.web.openapi.operation import Operation, Parameter, header, nothing, query
+from hub.domain.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    Invalid,
+    LinkInvalid,
+    NotConfigured,
+    SignatureInvalid,
+    TenantUnknown,
+    ValidationFailed,
+)
+from hub.web.openapi.operation import Answer, Operation, Parameter, header, nothing, path, query
 from hub.web.openapi.shapes import ULID, text
 
 _TAG = "Providers"
+_READERS = "Unsubscribing"
 _TAKEN = nothing("Taken, also when it was known already or names nothing that was sent from here")
+_HTML = {"text/html": text()}
+_TOKEN = path("token", text(pattern="^[A-Za-z0-9._-]{1,4096}$"), "what the link in the mail ends with")
+_NO_LINK = Answer(description="A page that says so, for a browser", content=_HTML)
 _REFUSES = (Invalid, BodyTooLarge, BodyTimeout, SignatureInvalid, NotConfigured)
 
 
@@ -41,5 +54,27 @@ OPERATIONS: dict[str, Operation] = {
         header("svix-id", text()),
         header("svix-timestamp", text()),
         header("svix-signature", text()),
+    ),
+    "GET /unsubscribe/{token}": Operation(
+        id="askToUnsubscribe",
+        tag=_READERS,
+        description="Changes nothing.",
+        parameters=(_TOKEN,),
+        answers={200: Answer(description="The page that asks", content=_HTML), 404: _NO_LINK},
+        refuses=(LinkInvalid,),
+        stores=False,
+    ),
+    "POST /unsubscribe/{token}": Operation(
+        id="unsubscribe",
+        tag=_READERS,
+        description="A form (urlencoded or multipart) with `List-Unsubscribe=One-Click` (RFC 8058), or "
+        "`leave=type` or `leave=all` from the page. Without cookies and tokens.",
+        parameters=(_TOKEN,),
+        answers={
+            200: Answer(description="Done, also a second time", content=_HTML),
+            404: _NO_LINK,
+            409: Answer(description="This type cannot be switched off", content=_HTML),
+        },
+        refuses=(Invalid, LinkInvalid, BodyTooLarge, BodyTimeout, TenantUnknown, ValidationFailed),
     ),
 }
