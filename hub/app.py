@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import structlog
 from redis.asyncio import Redis
@@ -73,6 +74,7 @@ from hub.services.unsubscribe import UnsubscribeLinks, UnsubscribeService
 from hub.services.upkeep import DRAIN_SPREAD_MS, Upkeep
 from hub.services.whereabouts import Whereabouts
 from hub.settings import DEVELOPMENT_KEY, Settings
+from hub.siblings import Siblings
 from hub.store.audit import Audit
 from hub.store.backlog import Backlog
 from hub.store.callbacks import Callbacks
@@ -370,6 +372,12 @@ class Hub:
         if self.redis is not None:
             await self.redis.aclose()
         await self.db.close()
+
+    def meet_siblings(self, place: Path) -> Siblings:
+        """The other processes on this port, which `/metrics` shows too; this one is to listen at `place`."""
+        siblings = Siblings(place, self._metrics.alone)
+        self._metrics.meet(siblings)
+        return siblings
 
     async def metrics(self) -> tuple[bytes, str]:
         """This process in numbers, for Prometheus, and the media type they are in."""

@@ -7,6 +7,7 @@ there. Names are `hub_<noun>_<verb>_total`, units are seconds and bytes.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +25,7 @@ from prometheus_client.registry import Collector
 from hub import __version__
 from hub.domain.errors import StoreUnavailable
 from hub.domain.spread import Spread
+from hub.siblings import Siblings, merged
 from hub.store.queue import Waiting
 
 if TYPE_CHECKING:
@@ -31,16 +33,23 @@ if TYPE_CHECKING:
 
 
 class Family(NamedTuple):
-    """`kind`: counter, gauge or histogram."""
+    """`kind`: counter, gauge or histogram. `whole`: of the whole installation, the same in every process."""
 
     name: str
     kind: str
     labels: tuple[str, ...]
     help: str
+    whole: bool = False
 
 
 FAMILIES = (
     Family("hub_build_info", "gauge", ("version",), "1; which version runs"),
+    Family(
+        "hub_worker_up",
+        "gauge",
+        ("worker",),
+        "with `--workers`: 1 when that process answered for this page",
+    ),
     Family("hub_connections_open", "gauge", ("transport",), "open connections"),
     Family("hub_connections_opened_total", "counter", ("transport",), "connections that were let in"),
     Family(
@@ -88,18 +97,21 @@ FAMILIES = (
         "counter",
         ("channel", "status"),
         "steps of deliveries, of the whole installation",
+        whole=True,
     ),
     Family(
         "hub_deliveries_open",
         "gauge",
         ("channel", "status"),
         "deliveries that are not over, of the whole installation",
+        whole=True,
     ),
     Family(
         "hub_deliveries_age_seconds",
         "gauge",
         (),
         "how long the oldest of them has been due, of the whole installation",
+        whole=True,
     ),
     Family(
         "hub_callbacks_received_total",
@@ -113,12 +125,15 @@ FAMILIES = (
         "counter",
         ("channel", "provider", "outcome"),
         "calls of providers by outcome: receipt, temporary, permanent; of the whole installation",
+        whole=True,
     ),
     Family(
         "hub_provider_breakers_moved_total",
         "counter",
         ("channel", "provider", "state"),
-        "times a worker's breaker of a provider became open (it rests), half-open or closed (it is well)",
+        "times a worker's breaker of a provider became open (it rests), half-open or closed (it is well); "
+        "of the whole installation",
+        whole=True,
     ),
     Family("hub_database_up", "gauge", (), "1 when the database answered for this page"),
     Family("hub_loop_lag_seconds", "histogram", (), "how late the event loop was"),
@@ -126,6 +141,7 @@ FAMILIES = (
 )
 # What `hub.services.relay` counts, by the first part of its names.
 _TALLIED = {"call": "hub_provider_calls_total", "breaker": "hub_provider_breakers_moved_total"}
+_WHOLE = frozenset(family.name for family in FAMILIES if family.whole)
 Value = float | Spread
 Sample = tuple[str, tuple[str, ...], Value]
 
@@ -135,6 +151,7 @@ class Metrics:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._siblings: Siblings | None = None
         self._queue: list[Waiting] | None = None
         self._moved: Mapping[str, int] | None = None
         self._registry = CollectorRegistry()
@@ -142,14 +159,26 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
 
+    def meet(self, siblings: Siblings) -> None:
+        """From now on the page is of all processes that share the port."""
+        self._siblings = siblings
+
     async def page(self) -> tuple[bytes, str]:
         """The text exposition format, and its media type."""
+        if self._siblings is None:
+            return await self.alone(), CONTENT_TYPE_PLAIN_0_0_4
+        pages = await self._siblings.pages()
+        page = await asyncio.to_thread(merged, pages.items(), shared=_WHOLE)
+        return page, CONTENT_TYPE_PLAIN_0_0_4
+
+    async def alone(self) -> bytes:
+        """The page of this process."""
         try:
             self._queue = await self._hub.queue.look()
         except StoreUnavailable:
             self._queue = None
         self._moved = await self._hub.tally.read()
-        return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
+        return generate_latest(self._registry)
 
     # -- where each number is ------------------------------------------------------------------------
     def _samples(self) -> Iterator[Sample]:

@@ -9,11 +9,14 @@ not know what the hub does.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import closing, suppress
+from pathlib import Path
 
 import structlog
 
@@ -51,15 +54,18 @@ def require_free_port(host: str, port: int) -> None:
                 ) from None
 
 
-def run(settings: Settings, *, share_port: bool = False, certificate: Certificate | None = None) -> None:
+def run(settings: Settings, *, share: Path | None = None, certificate: Certificate | None = None) -> None:
     """Runs one hub process to its end, on uvloop where it is installed; with a certificate it speaks TLS."""
     allow_many_files()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(serve(settings, share_port=share_port, certificate=certificate))
+        runner.run(serve(settings, share=share, certificate=certificate))
 
 
-async def serve(settings: Settings, *, share_port: bool, certificate: Certificate | None) -> None:
-    """Opens the hub, listens, and closes it after SIGTERM or SIGINT."""
+async def serve(settings: Settings, *, share: Path | None, certificate: Certificate | None) -> None:
+    """Opens the hub, listens, and closes it after SIGTERM or SIGINT.
+
+    `share`: other processes listen on the same port, and this is where they ask for its numbers.
+    """
     from hub.app import build
     from hub.web.listening import Listening, ListenOptions
     from hub.web.routes import make_app
@@ -73,6 +79,7 @@ async def serve(settings: Settings, *, share_port: bool, certificate: Certificat
     when_asked_to_stop(asked)
     hub = await build(settings)
     await hub.open()
+    siblings = hub.meet_siblings(share) if share is not None else None
     listening = Listening(
         make_app(hub),
         hub.sockets,
@@ -83,8 +90,13 @@ async def serve(settings: Settings, *, share_port: bool, certificate: Certificat
         ),
     )
     try:
+        if siblings is not None:
+            await siblings.open()
         await listening.open(
-            settings.host, settings.port, share=share_port, tls=certificate.context if certificate else None
+            settings.host,
+            settings.port,
+            share=share is not None,
+            tls=certificate.context if certificate else None,
         )
         if certificate is not None:
             _keep_renewed(certificate)
@@ -97,13 +109,15 @@ async def serve(settings: Settings, *, share_port: bool, certificate: Certificat
         await hub.drain()
     finally:
         await listening.close()
+        if siblings is not None:
+            await siblings.close()
         await hub.close()
     log.info("closed", action="hub.closed")
 
 
 async def serve_many(settings: Settings, count: int) -> None:
     """Runs `count` hub processes on one port until SIGTERM or SIGINT."""
-    command = [sys.executable, "-m", "hub", "serve", "--workers", "1", "--share-port"]
+    command = [sys.executable, "-m", "hub", "serve", "--workers", "1"]
     command += ["--host", settings.host, "--port", str(settings.port)]
     stop = asyncio.Event()
     when_asked_to_stop(stop.set)
@@ -111,12 +125,16 @@ async def serve_many(settings: Settings, count: int) -> None:
         line=lambda name, text: log.info(text, action="process.said", process=name),
         note=lambda text: log.warning(text, action="process.ended"),
     )
-    for number in range(1, count + 1):
-        # An orphan drains: it still holds connections, and the next hub will want its port.
-        child = Child(f"hub {number}", command, piped=False, orphan_signal=signal.SIGTERM)
-        supervisor.start(child)
-    await stop.wait()
-    await supervisor.close(grace=LAST_SECONDS + 0.5)
+    place = Path(tempfile.mkdtemp(prefix="hub-"))  # for nobody else (0700)
+    try:
+        for number in range(1, count + 1):
+            own = [*command, "--share", str(place / str(number))]
+            # An orphan drains: it still holds connections, and the next hub will want its port.
+            supervisor.start(Child(f"hub {number}", own, piped=False, orphan_signal=signal.SIGTERM))
+        await stop.wait()
+        await supervisor.close(grace=LAST_SECONDS + 0.5)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _keep_renewed(certificate: Certificate) -> None:

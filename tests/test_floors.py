@@ -29,6 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "hub.supervise",
             "hub.logs",
             "hub.metrics",
+            "hub.siblings",
             "hub.tls",
         ),
         *("hub.__main__", "tasks.app"),

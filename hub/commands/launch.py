@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -46,7 +47,7 @@ def serve(
     ] = None,
     host: Host = None,
     port: Port = None,
-    share_port: Annotated[bool, typer.Option("--share-port", hidden=True)] = False,
+    share: Annotated[Path | None, typer.Option("--share", hidden=True)] = None,
 ) -> None:
     """Run the hub: one process, or several that share the port. SIGTERM drains it."""
     settings = load_safe(workers=workers, host=host, port=port)
@@ -56,14 +57,14 @@ def serve(
 
     try:
         certificate = certificate_of(settings.tls_cert, settings.tls_key)
-        if not share_port:  # the port of a shared one was tried by the parent
+        if share is None:  # the port of a shared one was tried by the parent
             require_free_port(settings.host, settings.port)
     except (PortBusy, CertificateRefused) as fault:
         raise Fault(str(fault)) from None
     if settings.workers > 1:
         asyncio.run(serve_many(settings, settings.workers))
     else:
-        run(settings, share_port=share_port, certificate=certificate)
+        run(settings, share=share, certificate=certificate)
 
 
 def worker(

@@ -58,6 +58,7 @@ async def test_the_page_shows_what_is_documented_and_nothing_else(living: Start)
     numbers = Numbers(text)
     assert numbers.of("process_resident_memory_bytes") > 1e6
     for family in FAMILIES:
+        assert family.whole == ("of the whole installation" in family.help), family.name
         assert (family.kind == "counter") == family.name.endswith("_total"), family.name
         for sample in numbers.families[family.name.removesuffix("_total")].samples:
             assert sample.labels.keys() - {"le"} == set(family.labels), sample

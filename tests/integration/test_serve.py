@@ -13,8 +13,9 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from tests.launched import PATIENCE, Launched, Serve, ask, children, descendants, wait_gone
+from tests.launched import PATIENCE, Launched, Serve, ask, children, command_line, descendants, wait_gone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -124,3 +125,22 @@ def test_a_port_that_is_shared_by_another_hub_is_taken(tmp_path: Path, valkey_ur
             assert second.wait() == 1
         (line,) = second.seen
         assert line.startswith(f"hub: port {hub.port} on 127.0.0.1 cannot be used")
+
+
+def test_a_scrape_shows_every_process_behind_the_port(tmp_path: Path, valkey_url: str) -> None:
+    with Serve(tmp_path, valkey_url, "--workers", "2") as hub:
+        for _ in range(2):
+            hub.line("action=hub.listening")
+        text = urlopen(f"{hub.url}/metrics", timeout=PATIENCE).read().decode()
+        families = {family.name: family for family in text_string_to_metric_families(text)}
+        up = {sample.labels["worker"]: sample.value for sample in families["hub_worker_up"].samples}
+        assert up == {"1": 1.0, "2": 1.0}
+        started = families["process_start_time_seconds"].samples
+        assert {sample.labels["worker"] for sample in started} == {"1", "2"}
+        assert "worker" not in families["hub_deliveries_age_seconds"].samples[0].labels
+        first, _ = children(hub.pid)
+        place = Path(command_line(first)[-2])  # what stands behind --share
+        assert place.parent.stat().st_mode & 0o077 == 0
+        hub.send(signal.SIGTERM)
+        assert hub.wait() == 0
+        assert not place.parent.exists()
