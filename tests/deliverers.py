@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -139,6 +139,7 @@ class World:
         due_in: float = 0,
         event: Mapping[str, Any] | None = None,
         expand: Sequence[tuple[str, tuple[str, ...]]] = (),
+        address: Callable[[str], str] = "{}@example.org".format,
     ) -> list[str]:
         """One event with a delivery for each user; the deliveries' ids. The last event's id is `event_id`."""
         fields: dict[str, Any] = {
@@ -158,7 +159,7 @@ class World:
                 id=str(ULID()),
                 user=user,
                 channel=channel,
-                address=f"{user}@example.org",
+                address=address(user),
                 status=status,
                 due_at=self.now + timedelta(seconds=due_in),
             )
