@@ -270,7 +270,7 @@ class Hub:
             tenant=self.tokens.require_tenant,
             clock=utc_now,
         )
-        self.reports = ReportsService(Reports(db), Statistics(db), audit, clock=utc_now)
+        self.reports = ReportsService(Reports(db), Statistics(db), audit, Trail(db), clock=utc_now)
         self.timers = Timers(
             backlog=Backlog(db),
             scheduled=scheduled,

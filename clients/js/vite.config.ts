@@ -1,5 +1,5 @@
 // Pages are built into the hub's own static directory, which it serves under /static/ (the demo also at /, the
-// description of the API at /docs).
+// dashboard at /admin, the description of the API at /docs).
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
@@ -13,7 +13,7 @@ export default defineConfig({
     emptyOutDir: true,
     license: { fileName: "licenses.md" },
     chunkSizeWarningLimit: 2500, // Swagger UI is one piece
-    rollupOptions: { input: { index: here("pages/index.html"), docs: here("pages/docs.html") } },
+    rollupOptions: { input: { index: here("pages/index.html"), admin: here("pages/admin.html"), docs: here("pages/docs.html") } },
   },
   test: {
     root: here("."),

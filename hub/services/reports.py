@@ -13,10 +13,13 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from hub.domain.delivery import Delivery, Status, shown
-from hub.services.wire import iso
+from hub.domain.errors import NotificationUnknown
+from hub.services.timeline import timeline
+from hub.services.wire import iso, moment
 from hub.store.audit import Audit, Note
 from hub.store.reports import IN_APP, LogRow, Place, Reports, Wanted
 from hub.store.stats import Slot, Statistics
+from hub.store.trail import Trail
 
 EXPORT_PAGE = 500
 LOG_FIELDS = (
@@ -34,11 +37,18 @@ class Rows(NamedTuple):
 
 class ReportsService:
     def __init__(
-        self, reports: Reports, statistics: Statistics, audit: Audit, *, clock: Callable[[], datetime]
+        self,
+        reports: Reports,
+        statistics: Statistics,
+        audit: Audit,
+        trail: Trail,
+        *,
+        clock: Callable[[], datetime],
     ) -> None:
         self._reports = reports
         self._statistics = statistics
         self._audit = audit
+        self._trail = trail
         self._clock = clock
 
     async def logs(self, tenant: str, wanted: Wanted, *, limit: int, after: Place | None) -> Rows:
@@ -62,6 +72,13 @@ class ReportsService:
         """Deliveries as they stand, newest first."""
         found = await self._reports.deliveries(tenant, wanted, limit=limit, after=after)
         return Rows([delivery_shape(item) for _, item in found], _next([place for place, _ in found], limit))
+
+    async def timeline(self, tenant: str, user: str, id: str) -> list[dict[str, Any]]:
+        """Every step of a user's deliveries of one notification. Raises `NotificationUnknown` for none."""
+        stories = await self._trail.of(tenant, user, id)
+        if not stories:
+            raise NotificationUnknown("this user has no deliveries of such a notification")
+        return [moment(step) for step in timeline(stories)]
 
     async def audit(
         self, tenant: str | None, *, action: str | None, actor: str | None, limit: int, after: str | None

@@ -21,6 +21,11 @@ _PAGE_CSP = (
     "img-src 'self' data: https:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+# The dashboard shows pictures of mails with their own style, and nothing that anybody else serves.
+_ADMIN_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 # The documentation shows icons that stand in its style, and calls nobody but this hub.
 _DOCS_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -37,6 +42,11 @@ _MISSING = (
 async def index(request: web.Request) -> web.StreamResponse:
     """The demo page; when it was not built, a page that says so."""
     return _page("index.html", _PAGE_CSP)
+
+
+async def admin(request: web.Request) -> web.StreamResponse:
+    """The dashboard, which asks for a token itself; when it was not built, a page that says so."""
+    return _page("admin.html", _ADMIN_CSP)
 
 
 async def docs(request: web.Request) -> web.StreamResponse:

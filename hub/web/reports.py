@@ -1,4 +1,4 @@
-"""What admins read: the log of notifications, as JSON or CSV, deliveries, numbers, and the audit."""
+"""What admins read: the log, as JSON or CSV, deliveries and their story, numbers, and the audit."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hub.services.wire import dumps
 from hub.web.answers import answer_json
 from hub.web.context import HUB
 from hub.web.credentials import tenant_for, tenant_or_platform
+from hub.web.parameters import notification_id
 from hub.web.selections import answer_rows, limit_of, place_after, span, wanted
 
 FILTERS = ("userId", "type", "channel", "status", "from", "to")
@@ -52,6 +53,14 @@ async def deliveries(request: web.Request, who: Admin) -> web.Response:
     reports = request.app[HUB].reports
     rows = await reports.deliveries(tenant, filters, limit=limit_of(request), after=place_after(request))
     return answer_rows(request, rows, *FILTERS)
+
+
+async def timeline(request: web.Request, who: Admin) -> web.Response:
+    """Every step of what `?userId=` got, or is to get, of a notification."""
+    tenant, id = tenant_for(request, who), notification_id(request)
+    if (user := wanted(request).user) is None:
+        raise Invalid("'userId' says whose deliveries")
+    return answer_json(await request.app[HUB].reports.timeline(tenant, user, id))
 
 
 async def stats(request: web.Request, who: Admin) -> web.Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import Browser, Request, expect
+from playwright.async_api import Browser, Request, Route, expect
 
 from tests.browser.accessible import faults_of
 from tests.browser.demo_page import DemoPage, visit
@@ -90,6 +90,22 @@ async def test_what_arrives_is_shown_without_another_request(
         await demo.part("bell").click()
         await expect(demo.unread).to_have_count(3)
         assert [request.url for request in asked if "/dev/" not in request.url] == []
+
+
+async def test_a_mark_that_the_hub_refuses_is_taken_back(running_hub: HubCluster, browser: Browser) -> None:
+    [url] = running_hub.urls
+    async with visit(browser, url, tenant="resort-hotel", user="david") as demo:
+        sent = await demo.notify("user:david", title="Stubborn")
+        await expect(demo.part("badge")).to_have_text("1")
+        held: list[Route] = []
+        await demo.page.route("**/read", lambda route: held.append(route))
+        await demo.part("bell").click()
+        await demo.note(sent).get_by_test_id("toggle-read").click()
+        await expect(demo.part("badge")).to_be_hidden()  # before the hub has answered
+        await held[0].fulfill(status=503, json={"detail": "not now", "code": "unavailable"})
+        await expect(demo.part("badge")).to_have_text("1")
+        await expect(demo.note(sent)).to_contain_class("unread")
+        await expect(demo.part("inbox").get_by_role("alert")).to_be_visible()
 
 
 @SCHEMES

@@ -52,6 +52,23 @@ async def history(hub: Living) -> list[str]:
     return ids
 
 
+async def test_an_admin_reads_the_story_of_somebodys_deliveries(living: Start, url: str) -> None:
+    hub = await living(database_url=url)
+    [_, confirmed, _, only_in_app, _] = await history(hub)
+    steps = await read(hub, f"{ADMIN}/{confirmed}/timeline", userId="42")
+    assert [step["channel"] for step in steps] == ["email"] * len(steps)
+    assert [(step["step"], step["outcome"]) for step in steps][:2] == [("planned", None), ("attempt", "sent")]
+    admin, foreigner = hub.token("1", "ADMIN"), hub.token("1", "ADMIN", tenant="globex")
+    for token, id, params, refused in (
+        (foreigner, confirmed, {"userId": "42"}, (404, "notification_unknown")),
+        (admin, confirmed, {"userId": "7"}, (404, "notification_unknown")),
+        (admin, only_in_app, {"userId": "42"}, (404, "notification_unknown")),
+        (admin, confirmed, {}, (400, "invalid_request")),
+    ):
+        status, shape = await hub.user("GET", f"{ADMIN}/{id}/timeline", token, params=params)
+        assert (status, shape["code"]) == refused
+
+
 async def test_a_row_of_the_log_has_the_fields_that_programs_know(living: Start, url: str) -> None:
     hub = await living(database_url=url)
     ids = await history(hub)

@@ -140,11 +140,14 @@ async def test_nothing_of_development_exists_in_production(method: str, path: st
         assert (await web.call(method, path)).status != 404
 
 
-async def test_the_page_of_the_api_may_load_from_the_hub_alone(static: Path) -> None:
-    (static / "docs.html").write_text("<h1>the API</h1>")
+@pytest.mark.parametrize("page", ["docs", "admin"])
+async def test_the_page_of_the_api_and_the_dashboard_may_load_from_the_hub_alone(
+    static: Path, page: str
+) -> None:
+    (static / f"{page}.html").write_text("<h1>a page</h1>")
     async with doors() as web:
-        answer = await web.get("/docs")
-    assert (answer.status, answer.body) == (200, b"<h1>the API</h1>")
+        answer = await web.get(f"/{page}")
+    assert (answer.status, answer.body) == (200, b"<h1>a page</h1>")
     rules = dict(rule.strip().split(" ", 1) for rule in answer.headers["Content-Security-Policy"].split(";"))
     assert rules["default-src"] == "'none'"
     assert rules["script-src"] == rules["connect-src"] == "'self'"

@@ -7,6 +7,7 @@ from hub.domain.errors import (
     DeliveryUnknown,
     Invalid,
     KeyUnknown,
+    NotificationUnknown,
     RoomInvalid,
     StateConflict,
     ValidationFailed,
@@ -16,6 +17,7 @@ from hub.web.openapi.operation import Answer, Operation, json, nothing, path, qu
 from hub.web.openapi.parameters import (
     AFTER_PLACE,
     FILTERS,
+    ID,
     LIMIT,
     LIST,
     ONCE,
@@ -26,7 +28,7 @@ from hub.web.openapi.parameters import (
     TYPE,
 )
 from hub.web.openapi.sending import SENDS
-from hub.web.openapi.shapes import ROOM, ULID, many, ref, text, words
+from hub.web.openapi.shapes import ROOM, ULID, USER, many, ref, text, words
 
 _ADMIN = "Admin"
 _PLATFORM = "Platform"
@@ -103,6 +105,13 @@ OPERATIONS: dict[str, Operation] = {
         },
         answers={202: TAKEN},
         refuses=SENDS,
+    ),
+    "GET /admin/notifications/{id}/timeline": Operation(
+        id="showTimelineOf",
+        tag=_ADMIN,
+        parameters=(ID, query("userId", USER, "whose deliveries; required"), TENANT),
+        answers={200: json("Every step, oldest first", many(ref("Step")))},
+        refuses=(*_READS, NotificationUnknown),
     ),
     "GET /admin/deliveries": Operation(
         id="listDeliveries",

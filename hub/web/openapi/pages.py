@@ -69,6 +69,12 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: json("AsyncAPI 3.0", {"type": "object"})},
         stores=False,
     ),
+    "GET /admin": Operation(
+        id="showDashboard",
+        tag=_PAGES,
+        answers=_PAGE,
+        stores=False,
+    ),
     "GET /docs": Operation(
         id="showDocs",
         tag=_PAGES,

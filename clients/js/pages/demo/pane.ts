@@ -13,7 +13,7 @@ import { deliveries, forgetDeliveries } from "./deliveries";
 import { outbox } from "./outbox";
 import { stream } from "./stream";
 
-const TRANSPORTS: Record<string, string> = { socketio: "Socket.IO", sse: "Server-Sent Events" };
+const TRANSPORTS: Record<TransportName, string> = { socketio: "Socket.IO", sse: "Server-Sent Events", polling: "HTTP polling" };
 const NOBODY = "nobody";
 
 export interface PaneRules {
@@ -107,7 +107,7 @@ export class Pane {
     state.textContent = words(connection);
     state.dataset.status = status;
     const put = (name: string, text: string): void => void (find(name, this.root).textContent = text);
-    put("via", TRANSPORTS[transport] ?? transport);
+    put("via", TRANSPORTS[transport]);
     put("cursor", cursor ?? "none yet");
     put("recovered", connected?.recovered ? "yes" : `no${because(connected?.recoveryReason)}`);
     put("replayed", String(connected?.replayed ?? 0));

@@ -22,7 +22,7 @@ const CSS = `${STYLE}${ROWS}
 :host { display: inline-block; position: relative; }
 .bell { position: relative; display: grid; place-items: center; width: var(--hub-bell-size, 40px); height: var(--hub-bell-size, 40px); border-radius: 50%; }
 .bell:hover, .bell[aria-expanded="true"] { background: var(--hover); }
-.badge { position: absolute; top: 1px; right: 0; min-width: 18px; padding: 0 5px; border-radius: 99px; background: var(--badge); color: var(--on-badge); font-size: 11px; font-weight: 700; line-height: 18px; text-align: center; box-shadow: 0 0 0 2px var(--surface); }
+.badge { position: absolute; top: -1px; right: -3px; min-width: 18px; padding: 0 5px; border-radius: 99px; background: var(--badge); color: var(--on-badge); font-size: 11px; font-weight: 700; line-height: 18px; text-align: center; box-shadow: 0 0 0 2px var(--surface); }
 .status { position: absolute; right: 5px; bottom: 5px; width: 9px; height: 9px; border-radius: 50%; background: #16a34a; box-shadow: 0 0 0 2px var(--surface); }
 .panel { position: fixed; inset: auto; z-index: 1000; display: flex; flex-direction: column; width: min(var(--hub-panel-width, 400px), calc(100vw - 16px)); max-height: min(var(--hub-panel-height, 560px), calc(100dvh - 80px)); margin: 0; padding: 0; overflow: hidden; border: 1px solid var(--line); border-radius: var(--hub-radius, 14px); background: var(--surface); color: var(--text); box-shadow: var(--shadow); }
 .panel:focus { outline: none; }
@@ -314,8 +314,8 @@ export class HubBell extends HubElement {
   }
 
   #toggle(id: string): void {
-    const item = this.#find(id);
-    if (item && !item.read && this.client) this.#try(this.client.notifications.read(id));
+    const [item, inbox] = [this.#find(id), this.client?.notifications];
+    if (item && inbox) this.#try(item.read ? inbox.unread(id) : inbox.read(id));
   }
 
   #markAll(): void {

@@ -102,6 +102,19 @@ test("the second tab shows the unread ones, and says when there are none", async
   expect(rows(bell)).toHaveLength(3);
 });
 
+test("the dot of a row marks it read, and unread again", async () => {
+  const hub = new PretendHub(notification(1));
+  const bell = placed("hub-bell", await hub.client());
+  part(bell, "toggle-read").click();
+  expect(part(bell, "badge").hidden).toBe(true); // before the hub has answered
+  await settled();
+  expect(part(bell, "toggle-read").title).toBe("Mark as unread");
+  part(bell, "toggle-read").click();
+  await settled();
+  expect(hub.asked.slice(-2)).toEqual(["PATCH /notifications/n1/read", "PATCH /notifications/n1/unread"]);
+  expect(part(bell, "badge").textContent).toBe("1");
+});
+
 test("a refusal is said, told to the page, and the mark is taken back", async () => {
   const hub = new PretendHub(notification(1));
   hub.answers["PATCH /notifications/n1/read"] = 503;

@@ -1,0 +1,82 @@
+/** What the hub answers to admins, as far as the dashboard reads it. */
+
+export interface Presence {
+  totalOnline: number;
+  byRole: Record<string, number>;
+  connections: number;
+  sessions: number;
+  byTransport: Record<string, number>;
+  nodes: Record<string, number>;
+  users: { userId: string; roles: string[]; connections: number }[];
+  partial?: boolean;
+}
+
+export interface Stats {
+  notifications: number;
+  complete: boolean;
+  byType: Record<string, number>;
+  byChannel: Record<string, Record<string, number>>;
+  byStatus: Record<string, number>;
+  overTime: { at: string; notifications: number; deliveries: Record<string, number> }[];
+  latencyMs: { count: number; p50: number | null; p99: number | null };
+  queue: { depth: number; oldestDueAt: string | null; ageSeconds: number };
+}
+
+export interface Delivery {
+  id: string;
+  notificationId: string;
+  userId: string;
+  channel: string;
+  status: string;
+  attempts: number;
+  dueAt: string | null;
+  reason: string | null;
+  error: string | null;
+  provider: string | null;
+  maybeDuplicate: boolean;
+  at: string;
+}
+
+export interface LogRow {
+  id: string;
+  user_id: string | null;
+  event: string;
+  payload: Record<string, unknown>;
+  delivered: boolean;
+  error: string | null;
+  created_at: string;
+  channel: string;
+  attempts: number;
+}
+
+export interface Step {
+  deliveryId: string | null;
+  channel: string;
+  step: string;
+  at: string;
+  attempt: number | null;
+  provider: string | null;
+  outcome: string | null;
+  durationMs: number | null;
+  detail: string | null;
+  dueAt: string | null;
+}
+
+export interface Key {
+  id: string;
+  name: string | null;
+  scopes: string[];
+  prefix: string;
+  createdAt: string;
+  revokedAt: string | null;
+  secret?: string;
+}
+
+export interface Note {
+  id: string;
+  actor: string;
+  action: string;
+  target: string | null;
+  details: Record<string, unknown>;
+  at: string;
+}
