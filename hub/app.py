@@ -48,7 +48,7 @@ from hub.realtime.places import Places
 from hub.realtime.plain import PlainSockets
 from hub.realtime.replay import Ring
 from hub.realtime.stream import Streams
-from hub.senders import providers
+from hub.senders import admins_webhook, providers
 from hub.services.admin import AdminService, AdminStores
 from hub.services.callbacks import CallbackService
 from hub.services.deliver import Deliver
@@ -274,7 +274,14 @@ class Hub:
         self.timers = Timers(
             backlog=Backlog(db),
             scheduled=scheduled,
-            expand=Expand(Expansions(db), people, configured=channels, clock=utc_now, new_id=new_id),
+            expand=Expand(
+                Expansions(db),
+                people,
+                configured=channels,
+                clock=utc_now,
+                new_id=new_id,
+                webhook=admins_webhook(settings),
+            ),
             retention=Retention(db),
             revocations=rows,
             audit=audit,

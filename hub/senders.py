@@ -18,6 +18,7 @@ from hub.providers.sandbox import Sandbox
 from hub.providers.smtp import Smtp
 from hub.settings import Settings, SettingsRefused
 
+APPRISE = "apprise:"  # an address that only Apprise can use
 VAPID_FILE = "vapid.key"  # in the data directory
 Keep = Callable[[Message], Awaitable[None]]
 Senders = dict[str, list[Provider]]
@@ -33,6 +34,13 @@ def providers(settings: Settings, keep: Keep) -> Senders:
     }
     make = _makers(settings, keep)
     return {channel: [make[name]() for name in names] for channel, names in chosen.items() if names}
+
+
+def admins_webhook(settings: Settings) -> str | None:
+    """Where the admins read together: their webhook, or with Apprise what stands for one."""
+    if settings.discord_webhook_url is not None:
+        return _secret(settings.discord_webhook_url)
+    return APPRISE if "apprise" in settings.discord else None
 
 
 def smtp(settings: Settings) -> Smtp:

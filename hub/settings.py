@@ -295,7 +295,9 @@ class Settings(BaseSettings):
     )
     sms_gateway_id: str | None = setting(None, "expression of its name for the SMS, for example `json.id`")
     discord_webhook_url: SecretStr | None = setting(
-        None, "webhook for admins who have none of their own: each notification stands there once"
+        None,
+        "webhook of the admins together: what goes on Discord to `role:ADMIN` or a whole tenant "
+        "stands there once",
     )
     vapid_private_key: SecretStr | None = setting(
         None, "key of web push, made by `hub key vapid`; unset: one in the data directory, in development"

@@ -86,5 +86,6 @@ def environment(url: str) -> dict[str, str]:
         "HUB_EMAIL_PROVIDERS": "sendgrid,resend",
         "HUB_SMS_PROVIDERS": "twilio,gateway",
         "HUB_DISCORD_PROVIDERS": "discord",
+        "DISCORD_WEBHOOK_URL": f"{url}/api/webhooks/1/simulated",
         "HUB_WEBPUSH_PROVIDERS": "webpush",
     }

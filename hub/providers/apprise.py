@@ -1,8 +1,8 @@
 """Any of Apprise's services, for what admins are told: each message goes to every URL that is configured.
 
-An optional extra. Services of this machine (`syslog://`, `dbus://`, `file://`) are refused, and so are hosts
-that are not public, each time anew. Whom the message was for does not matter here. Apprise hides what a
-service answers, so a failure is always one to be tried again. Knows no delivery states.
+An optional extra. What is for one person is refused: it is nobody else's. Services of this machine
+(`syslog://`, `dbus://`, `file://`) are refused, and so are hosts that are not public, each time anew. Apprise
+hides what a service answers, so a failure is always one to be tried again. Knows no delivery states.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
 
+from hub.domain.access import ADMIN
 from hub.domain.message import Message
 from hub.providers.receipt import Outcome, Permanent, Receipt, Temporary
 from hub.providers.targets import TargetRefused, Targets
 from hub.providers.threads import Threads
 
+ADMINS = f"role:{ADMIN}"  # the user of a delivery to all of them
 # What Apprise writes to on this machine, beside the services whose URLs name nothing.
 _LOCAL = frozenset({"file", "syslog", "blink1"})
 _KINDS = {"success": "success", "warning": "warning", "error": "failure", "critical": "failure"}
@@ -39,7 +41,13 @@ class Apprise:
         self._services = [_service(number, url) for number, url in enumerate(urls, 1)]
         self._threads = Threads(self.name, most=threads, timeout=timeout)
 
+    def takes(self, message: Message) -> bool:
+        """Whether it is for the admins together."""
+        return message.user == ADMINS
+
     async def send(self, message: Message) -> Outcome:
+        if not self.takes(message):
+            return Permanent("Apprise is for what all admins are told")
         return await self._threads.run(lambda: self._call(message))
 
     async def close(self) -> None:

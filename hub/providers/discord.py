@@ -61,6 +61,10 @@ class Discord:
         self._lines: OrderedDict[str, _Line] = OrderedDict()
         self._free_at = 0.0  # the limit of all webhooks together
 
+    def takes(self, message: Message) -> bool:
+        """Whether the address is a URL at all."""
+        return message.address.startswith(("https:", "http:"))
+
     async def send(self, message: Message) -> Outcome:
         try:
             url = URL(message.address).with_fragment(None)

@@ -12,6 +12,7 @@ from datetime import datetime
 
 import structlog
 
+from hub.domain.access import ADMIN
 from hub.domain.delivery import Planned, Status
 from hub.domain.errors import StoreUnavailable
 from hub.domain.routing import Reachable, plan
@@ -24,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class Expand:
-    """`configured`: the outside channels that have a provider."""
+    """`configured`: the outside channels that have a provider. `webhook`: the admins' own on Discord."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Expand:
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
         chunk: int = CHUNK,
+        webhook: str | None = None,
     ) -> None:
         self._expansions = expansions
         self._people = people
@@ -42,6 +44,7 @@ class Expand:
         self._clock = clock
         self._new_id = new_id
         self._chunk = chunk
+        self._webhook = webhook
 
     async def run(self, *, chunks: int) -> list[Planned]:
         """Write out up to `chunks` chunks, the oldest audience first; the deliveries that are due now."""
@@ -77,6 +80,7 @@ class Expand:
                 now=now,
                 new_id=self._new_id,
             )
+        planned += self._together(expansion, now)
         new = await self._expansions.write(
             expansion,
             planned,
@@ -86,6 +90,28 @@ class Expand:
         )
         log.debug("an audience was written out", action="audience.expanded", id=expansion.id, new=len(new))
         return [item for item in new if item.status == Status.PLANNED]
+
+    def _together(self, expansion: Expansion, now: datetime) -> list[Planned]:
+        """The one message for all admins, with the first chunk of an audience that they are in.
+
+        It has their role for a user, so that of several audiences of one event it is written once.
+        """
+        admins = f"role:{ADMIN}"
+        among = expansion.room == admins or expansion.room.startswith("tenant:")
+        wanted = "discord" in expansion.channels and admins not in expansion.exclude
+        over = expansion.expires_at is not None and expansion.expires_at <= now
+        if self._webhook is None or not (among and wanted) or expansion.after or over:
+            return []
+        return [
+            Planned(
+                id=self._new_id(),
+                user=admins,
+                channel="discord",
+                address=self._webhook,
+                status=Status.PLANNED,
+                due_at=now,
+            )
+        ]
 
     async def _page(self, expansion: Expansion) -> Sequence[Person]:
         kind, _, name = expansion.room.partition(":")

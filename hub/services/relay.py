@@ -35,6 +35,11 @@ class _Line:
     breakers: OrderedDict[str, Breaker] = field(default_factory=OrderedDict)
     under_way: OrderedDict[object, float] = field(default_factory=OrderedDict)
 
+    def takes(self, message: Message) -> bool:
+        """Whether the provider is for such messages. Most are for all of their channel."""
+        of_message: Callable[[Message], bool] | None = getattr(self.provider, "takes", None)
+        return of_message is None or of_message(message)
+
 
 @dataclass(slots=True)
 class Resting:
@@ -76,14 +81,16 @@ class Relay:
         Asks whether a provider is well only when its turn has come.
         """
         waits = []
-        for line in self._lines[message.channel]:
+        lines = [line for line in self._lines[message.channel] if line.takes(message)]
+        lines = lines or self._lines[message.channel][:1]  # who refuses it says why
+        for line in lines:
             breaker = self._breaker(line, message.address)
             wait = max(breaker.wait(self._monotonic()), self._crowded(line))
             if wait > 0:
                 waits.append(wait)
             else:
                 yield Turn(self, line, breaker, message)
-        if len(waits) == len(self._lines[message.channel]):
+        if len(waits) == len(lines):
             yield Resting(min(waits))
 
     def _breaker(self, line: _Line, address: str) -> Breaker:

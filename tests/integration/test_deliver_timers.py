@@ -29,7 +29,7 @@ def queue() -> Queue:
     return Queue()
 
 
-def expand(world: World, *, chunk: int = 500) -> Expand:
+def expand(world: World, *, chunk: int = 500, webhook: str | None = None) -> Expand:
     return Expand(
         world.expansions,
         world.people,
@@ -37,6 +37,7 @@ def expand(world: World, *, chunk: int = 500) -> Expand:
         clock=world.clock,
         new_id=lambda: str(ULID()),
         chunk=chunk,
+        webhook=webhook,
     )
 
 
@@ -233,6 +234,18 @@ async def test_an_audience_of_something_expired_stays_unwritten(world: World, qu
     await timers(world, queue).sweep()
     assert await world.all() == []
     assert await world.expansions.open(limit=10) == []
+
+
+@pytest.mark.parametrize("room", ["role:ADMIN", "tenant:acme"])
+async def test_admins_together_are_told_once_on_their_own_webhook(world: World, room: str) -> None:
+    await people(world, 7)
+    rooms = [(room, ("discord",)), ("role:ADMIN", ("discord",))]
+    await world.put(expand=rooms)
+    await world.put(expand=[("role:CUSTOMER", ("discord",)), ("role:ADMIN", ("email",))])
+    await world.put(event={"exclude": ("role:ADMIN",)}, expand=rooms)
+    due = await expand(world, chunk=3, webhook="https://discord.example/w").run(chunks=100)
+    together = [item for item in due if item.user == "role:ADMIN"]
+    assert [(item.channel, item.address) for item in together] == [("discord", "https://discord.example/w")]
 
 
 # -- scheduled drafts --------------------------------------------------------------------------------

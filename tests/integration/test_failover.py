@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from datetime import timedelta
 
 import pytest
 
 from hub.domain.delivery import Status
+from hub.domain.message import Message
 from hub.providers.receipt import Permanent, Receipt, Temporary
 from hub.services.calling import RESTING
 from hub.services.deliver import MOST_LOST_CLAIMS, Deliver
@@ -95,6 +97,22 @@ async def test_no_call_begins_that_the_lease_may_not_outlast(world: World) -> No
     [id] = await world.put("42")
     assert await deliver.send(id) is Status.FAILED
     assert second.sent == []
+
+
+class OnlyFor(Scripted):
+    def takes(self, message: Message) -> bool:
+        return message.user == "a"
+
+
+async def test_a_provider_that_is_for_some_gets_nothing_else(world: World) -> None:
+    some, others = OnlyFor(name="some"), Scripted(name="others")
+    deliver = world.deliver(providers={"email": [some, others]})
+    for id in await world.put("a", "b"):
+        assert await deliver.send(id) is Status.SENT
+    assert ([m.user for m in some.sent], [m.user for m in others.sent]) == (["a"], ["b"])
+    alone = world.deliver(providers={"email": OnlyFor(deque([Permanent("not for you")]))})
+    [id] = await world.put("b")
+    assert await alone.send(id) is Status.DEAD
 
 
 # -- rest --------------------------------------------------------------------------------------------

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from hub.commands.simulate import environment
 from hub.domain.delivery import Status
 from hub.domain.message import Message
 from hub.providers.sandbox import Sandbox
-from hub.senders import VAPID_FILE, providers, vapid_public_key
+from hub.senders import APPRISE, VAPID_FILE, admins_webhook, providers, vapid_public_key
 from hub.settings import Settings, SettingsRefused
 from hub.simulator.server import Simulator
+from hub.store.tables import deliveries
 from tests.commands import Command
 from tests.living import Start
 
@@ -45,6 +47,31 @@ async def test_mail_and_sms_go_out_by_the_first_provider_that_is_well(
     shown = 'hub_provider_calls_total{channel="email",outcome="temporary",provider="sendgrid"} 1.0'
     assert shown in text
     assert 'hub_provider_calls_total{channel="sms",outcome="receipt",provider="twilio"} 1.0' in text
+
+
+async def test_admins_are_told_on_the_webhook_that_is_theirs(
+    simulated: dict[str, Any], simulator: Simulator, living: Start
+) -> None:
+    hub = await living(**simulated)
+    await hub.notify("booking.created", "role:ADMIN", channels=["discord"], data={"propertyName": "Sea Inn"})
+    await hub.hub.timers.sweep()
+    [told] = await hub.hub.queue.look()
+    assert (told.channel, told.count) == ("discord", 1)
+    async with hub.hub.db.read() as connection:
+        [id] = (await connection.execute(select(deliveries.c.id))).scalars()
+    assert await hub.hub.deliver.send(id) is Status.SENT
+    [entry] = simulator.ledger.taken("discord")
+    assert entry.deliveries == (id,)
+    assert "Sea Inn" in str(entry.message["embeds"])
+
+
+def test_where_admins_read_together() -> None:
+    webhook = "https://discord.com/api/webhooks/1/x"
+    assert admins_webhook(Settings()) is None
+    assert (
+        admins_webhook(Settings(discord_webhook_url=webhook, discord_providers="discord,apprise")) == webhook
+    )
+    assert admins_webhook(Settings(discord_providers="apprise")) == APPRISE
 
 
 async def test_every_provider_can_be_chosen_and_the_order_is_kept(simulated: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub.providers.apprise import Apprise, AppriseRefused
+from hub.providers.apprise import ADMINS, Apprise, AppriseRefused
 from hub.providers.calls import Answer, Calls
 from hub.providers.receipt import Permanent, Receipt, Temporary
 from hub.providers.targets import TargetRefused, Targets
@@ -163,7 +163,7 @@ def test_apprise_keeps_away_from_this_machine(url: str) -> None:
 async def test_apprise_reaches_no_internal_host(simulator: Simulator) -> None:
     url = simulator.url.replace("http://", "json://")
     apprise = Apprise([url], Targets())
-    assert isinstance(await apprise.send(message("discord")), Permanent)
+    assert isinstance(await apprise.send(message("discord", user=ADMINS)), Permanent)
     assert list(simulator.ledger.of()) == []
     await apprise.close()
 
@@ -171,13 +171,20 @@ async def test_apprise_reaches_no_internal_host(simulator: Simulator) -> None:
 async def test_apprise_tells_every_url_and_one_that_was_reached_is_enough(simulator: Simulator) -> None:
     base = simulator.url.replace("http://", "json://")
     apprise = Apprise([f"{base}/sms", f"{base}/nowhere"], Targets(loopback=True))
-    outcome = await apprise.send(message("discord", severity="error"))
+    outcome = await apprise.send(message("discord", user=ADMINS, severity="error"))
     assert outcome == Temporary("Apprise reached nobody")  # 401 and 404: not the simulator's language
     [entry] = simulator.ledger.of("gateway")
     assert entry.answer == 401
     keyed = f"{base}/sms?+Authorization=Bearer%20the-simulators-gateway-key&:to=%2B84900000000&:text=x"
     second = Apprise([f"{base}/nowhere", keyed], Targets(loopback=True))
-    assert await second.send(message("discord")) == Receipt("1 of 2")
+    assert await second.send(message("discord", user=ADMINS)) == Receipt("1 of 2")
     assert len(simulator.ledger.taken("gateway")) == 1
     await apprise.close()
     await second.close()
+
+
+async def test_what_is_for_one_person_is_not_told_to_the_admins(simulator: Simulator) -> None:
+    apprise = Apprise([simulator.url.replace("http://", "json://") + "/sms"], Targets(loopback=True))
+    assert isinstance(await apprise.send(message("discord")), Permanent)
+    assert list(simulator.ledger.of()) == []
+    await apprise.close()
