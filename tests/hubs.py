@@ -175,6 +175,10 @@ class HubCluster:
         return await self.nodes[number].kill(signal.SIGTERM)
 
     # -- the rest ------------------------------------------------------------------------------------
+    def program(self, name: str, *words: str) -> Program:
+        """A Python program with the settings of these hubs; it is not started, and the caller ends it."""
+        return Program(name, [sys.executable, *words], dict(self._env), self.directory)
+
     async def start_worker(self) -> Program:
         self.worker = self._hub("worker", "worker", serves=False)
         await self.worker.start()
