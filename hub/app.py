@@ -48,7 +48,7 @@ from hub.realtime.places import Places
 from hub.realtime.plain import PlainSockets
 from hub.realtime.replay import Ring
 from hub.realtime.stream import Streams
-from hub.senders import admins_webhook, providers
+from hub.senders import admins_webhook, providers, targets, vapid_public_key
 from hub.services.admin import AdminService, AdminStores
 from hub.services.callbacks import CallbackService
 from hub.services.deliver import Deliver
@@ -62,6 +62,7 @@ from hub.services.pending import Pending
 from hub.services.people import PeopleService
 from hub.services.preferences import PreferencesService
 from hub.services.publish import Past, Publish
+from hub.services.push import PushService
 from hub.services.recovery import Recovery
 from hub.services.render import Render
 from hub.services.replay import Replays
@@ -69,6 +70,7 @@ from hub.services.reports import ReportsService
 from hub.services.revocations import Revocations
 from hub.services.session import SessionRules
 from hub.services.sessions import Sessions
+from hub.services.suppressions import SuppressionService
 from hub.services.timers import Timers
 from hub.services.unsubscribe import UnsubscribeLinks, UnsubscribeService
 from hub.services.upkeep import DRAIN_SPREAD_MS, Upkeep
@@ -89,12 +91,14 @@ from hub.store.keys import ApiKeys
 from hub.store.outbox import Outbox
 from hub.store.people import People
 from hub.store.preferences import Preferences
+from hub.store.push import PushSubscriptions
 from hub.store.queue import Queue
 from hub.store.reports import Reports
 from hub.store.retention import Retention
 from hub.store.revocations import RevocationRows
 from hub.store.scheduled import Scheduled
 from hub.store.stats import Statistics
+from hub.store.suppressions import Suppressions
 from hub.store.tenants import Tenants
 from hub.store.trail import Trail
 from hub.web.background import Background
@@ -248,6 +252,18 @@ class Hub:
             clock=utc_now,
             chance=random.random,
             patience=patience(settings),
+        )
+        self.push = PushService(
+            PushSubscriptions(db),
+            targets(settings),
+            key=vapid_public_key(settings),
+            most=settings.push_subscriptions,
+            tenant=self.tokens.require_tenant,
+            clock=utc_now,
+            new_id=new_id,
+        )
+        self.suppressions = SuppressionService(
+            Suppressions(db), tenant=self.tokens.require_tenant, clock=utc_now
         )
         self.unsubscribe = UnsubscribeService(self.links, self.preferences)
         self.callbacks = CallbackService(

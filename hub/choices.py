@@ -21,7 +21,7 @@ from hub.cluster.tickets import Tickets
 from hub.domain.access import Principal
 from hub.domain.breaker import Rules
 from hub.domain.events import Registry
-from hub.providers.callbacks import Reader, ResendCallbacks, SendGridCallbacks, TwilioCallbacks
+from hub.providers.post import Reader
 from hub.providers.receipt import Provider
 from hub.realtime.fanout import Fanout
 from hub.realtime.places import Limits
@@ -50,6 +50,11 @@ def registry() -> Registry:
 
 def callback_readers(settings: Settings) -> dict[str, Reader]:
     """Who reads what providers say later, for those whose key is known. Raises `SettingsRefused`."""
+    keys = (settings.twilio_auth_token, settings.sendgrid_webhook_key, settings.resend_webhook_secret)
+    if not any(keys):
+        return {}
+    from hub.providers.callbacks import ResendCallbacks, SendGridCallbacks, TwilioCallbacks  # three SDKs
+
     readers: dict[str, Reader] = {}
     if settings.twilio_auth_token and settings.public_url:
         token = settings.twilio_auth_token.get_secret_value()

@@ -75,7 +75,7 @@ def _makers(settings: Settings, keep: Keep) -> dict[str, Callable[[], Provider]]
     def calls() -> Any:
         from hub.providers.calls import Calls
 
-        return Calls(_targets(settings), timeout=timeout)
+        return Calls(targets(settings), timeout=timeout)
 
     def sendgrid() -> Provider:
         from hub.providers.sendgrid import SendGrid
@@ -141,7 +141,7 @@ def _makers(settings: Settings, keep: Keep) -> dict[str, Callable[[], Provider]]
         from hub.providers.apprise import Apprise, AppriseRefused
 
         try:
-            return Apprise(_secret(settings.apprise_urls).split(), _targets(settings), timeout=timeout)
+            return Apprise(_secret(settings.apprise_urls).split(), targets(settings), timeout=timeout)
         except AppriseRefused as fault:
             raise SettingsRefused(f"HUB_APPRISE_URLS: {fault}") from None
 
@@ -158,7 +158,7 @@ def _makers(settings: Settings, keep: Keep) -> dict[str, Callable[[], Provider]]
     }
 
 
-def _targets(settings: Settings) -> Any:
+def targets(settings: Settings) -> Any:
     from hub.providers.targets import Targets
 
     return Targets(allowed=settings.private_targets, loopback=settings.development)

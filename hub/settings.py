@@ -227,6 +227,9 @@ class Settings(BaseSettings):
         le=3600,
     )
     callback_events: int = setting(5000, "most events in one post of a provider", ge=1)
+    push_subscriptions: int = setting(
+        20, "browsers of one user that get web push; one more, and the one unused for longest goes", ge=1
+    )
 
     # -- presence ------------------------------------------------------------------------------------
     presence_lease: float = setting(

@@ -8,10 +8,9 @@ shape. Knows no deliveries and no SQL.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import orjson
@@ -23,6 +22,7 @@ from twilio.request_validator import RequestValidator
 from hub.domain.callback import BOUNCED, COMPLAINED, UNSUBSCRIBED, Report
 from hub.domain.delivery import Status
 from hub.domain.errors import BodyTooLarge, Invalid, SignatureInvalid
+from hub.providers.post import Post
 
 MAX_FIELDS = 200  # of a form
 _ID = re.compile(r"[0-9A-Za-z]{26}")
@@ -31,25 +31,11 @@ _FORGED = "this is not signed with the key that is configured here"
 _LATEST = 253402300799  # the year 9999
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
-    """A request as it came. `target` is its path and query, still encoded; header names have no case."""
-
-    target: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
 class Means(NamedTuple):
     """What a provider's word leads to."""
 
     status: Status | None = None
     suppress: str | None = None
-
-
-class Reader(Protocol):
-    def read(self, post: Post, *, now: datetime) -> list[Report]:
-        """Raises `SignatureInvalid`, and `Invalid` for what is signed and makes no sense all the same."""
 
 
 # -- Twilio ----------------------------------------------------------------------------------------------

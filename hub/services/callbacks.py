@@ -17,7 +17,7 @@ import structlog
 from hub.domain.callback import Report
 from hub.domain.delivery import DeliveryUpdate
 from hub.domain.errors import NotConfigured, Refusal
-from hub.providers.callbacks import Post, Reader
+from hub.providers.post import Post, Reader
 from hub.services.calling import printable
 from hub.store.callbacks import Callbacks
 

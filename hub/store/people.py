@@ -154,9 +154,12 @@ class People:
             return await _read(conn, tenant, _WITH_ROLE, role=role, after=after, limit=limit)
 
     async def delete(self, tenant: str, user: str) -> bool:
-        """Forget a person and their roles; whether there was one."""
+        """Forget a person, their roles and browsers; whether there was one."""
         async with self._db.write() as conn:
             await conn.execute(delete(tables.people_roles).where(_R.tenant == tenant, _R.user == user))
+            browsers = tables.push_subscriptions.c
+            mine = (browsers.tenant == tenant, browsers.user == user)
+            await conn.execute(delete(tables.push_subscriptions).where(*mine))
             gone = await conn.execute(delete(tables.people).where(_P.tenant == tenant, _P.id == user))
         return gone.rowcount > 0
 

@@ -108,9 +108,17 @@ class PushSubscriptions:
 
 
 async def forget(conn: AsyncConnection, subscriptions: Iterable[str]) -> None:
-    """Remove subscriptions, in a transaction that somebody else has begun."""
-    hashes = sorted(map(_hash, subscriptions))
+    """Remove subscriptions, in a transaction that somebody else has begun. What is none is left out."""
+    hashes = sorted({_hash(one) for one in subscriptions} - {""})
     await conn.execute(delete(push_subscriptions).where(P.endpoint_hash.in_(hashes)))
+
+
+async def owned(conn: AsyncConnection, asked: Collection[tuple[str, str, str]]) -> set[tuple[str, str, str]]:
+    """Those of (tenant, user, subscription) that still belong together."""
+    keys = {(tenant, user, _hash(text)): (tenant, user, text) for tenant, user, text in asked}
+    wanted = select(P.tenant, P.user, P.endpoint_hash).where(P.endpoint_hash.in_([key[2] for key in keys]))
+    found = {tuple(row) for row in await conn.execute(wanted)}
+    return {one for key, one in keys.items() if key in found}
 
 
 def host_of(subscription: str) -> str:
@@ -119,5 +127,9 @@ def host_of(subscription: str) -> str:
 
 
 def _hash(subscription: str) -> str:
-    endpoint: str = orjson.loads(subscription)["endpoint"]
-    return hashlib.sha256(endpoint.encode()).hexdigest()
+    """Of the endpoint; "" for what is no subscription."""
+    try:
+        endpoint: str = orjson.loads(subscription)["endpoint"]
+        return hashlib.sha256(endpoint.encode()).hexdigest()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""

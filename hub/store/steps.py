@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.domain.callback import GONE
 from hub.domain.delivery import CLAIMABLE, Call, Claim, Delivery, Status, Step
 from hub.store.events import EVENT_COLUMNS, event_of
-from hub.store.push import forget
+from hub.store.push import forget, owned
 from hub.store.suppressions import Address, Struck, among, strike
 from hub.store.tables import attempts, deliveries, events, people, tenants
 
@@ -175,11 +175,19 @@ async def _claim(connection: AsyncConnection, wanted: Sequence[ToClaim]) -> dict
         return {}
     found = await connection.execute(_SOURCES, {"ids": [row["id"] for row in rows]})
     sources = {source["delivery_id"]: source for source in found.mappings()}
-    struck = await among(connection, [_address_of(row) for row in rows if row["address"]])
-    return {
-        row["id"]: _claimed(row, sources.get(row["id"]), suppressed=_address_of(row) in struck)
-        for row in rows
-    }
+    closed = await _closed(connection, rows)
+    return {row["id"]: _claimed(row, sources.get(row["id"]), suppressed=row["id"] in closed) for row in rows}
+
+
+async def _closed(connection: AsyncConnection, rows: Sequence[RowMapping]) -> set[str]:
+    """Those of these deliveries to whose addresses nothing is to be sent: suppressed, or a browser that its
+    user has signed off, or that another one has signed on with."""
+    given = [row for row in rows if row["address"]]
+    browsers = {row["id"]: (row["tenant"], row["user"], row["address"]) for row in given if _is_push(row)}
+    open_ = await owned(connection, list(browsers.values())) if browsers else set()
+    struck = await among(connection, [_address_of(row) for row in given if not _is_push(row)])
+    closed = {id for id, browser in browsers.items() if browser not in open_}
+    return closed | {row["id"] for row in given if _address_of(row) in struck}
 
 
 async def _start(connection: AsyncConnection, wanted: Sequence[ToCall]) -> dict[tuple[str, int], int]:
@@ -247,11 +255,15 @@ async def _move(connection: AsyncConnection, wanted: Sequence[ToMove]) -> dict[t
 
 async def _leave(connection: AsyncConnection, gone: Sequence[RowMapping], *, now: datetime) -> None:
     """Nothing goes to these deliveries' addresses any more."""
-    browsers = [row["address"] for row in gone if row["channel"] == "webpush"]
+    browsers = [row["address"] for row in gone if _is_push(row)]
     if browsers:
         await forget(connection, browsers)
-    others = [row for row in gone if row["channel"] != "webpush"]
+    others = [row for row in gone if not _is_push(row)]
     await strike(connection, [Struck(*_address_of(row), GONE, row["id"]) for row in others], now=now)
+
+
+def _is_push(row: RowMapping) -> bool:
+    return bool(row["channel"] == "webpush")
 
 
 def _address_of(row: RowMapping) -> Address:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from hub.providers.callbacks import Post
+from hub.providers.post import Post
 from hub.web.context import HUB
 from hub.web.reading import read_body
 

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from hub.services.inbox import Marked, Page
     from hub.services.ingest import Accepted
     from hub.services.preferences import PreferencesService
+    from hub.services.push import PushService
     from hub.services.recovery import Recovery
     from hub.services.reports import ReportsService
     from hub.services.session import Session
     from hub.services.sessions import Sessions
+    from hub.services.suppressions import SuppressionService
     from hub.services.unsubscribe import UnsubscribeService
     from hub.services.whereabouts import Whereabouts
     from hub.web.plain import Plain
@@ -166,6 +168,10 @@ class Services(Protocol):
     def reports(self) -> ReportsService: ...
     @property
     def callbacks(self) -> CallbackService: ...
+    @property
+    def push(self) -> PushService: ...
+    @property
+    def suppressions(self) -> SuppressionService: ...
     @property
     def unsubscribe(self) -> UnsubscribeService: ...
     @property

@@ -25,8 +25,10 @@ from hub.web import (
     plain,
     preferences,
     presence,
+    push,
     reports,
     sse,
+    suppressions,
     tickets,
     unsubscribe,
 )
@@ -60,6 +62,10 @@ ROUTES: tuple[Route, ...] = (
     user("POST", "/auth/ticket", tickets.issue, "A single-use ticket for clients that cannot send headers"),
     user("PUT", "/me/location", location.put, "Where the caller is now"),
     user("DELETE", "/me/location", location.forget, "Forget where the caller is"),
+    user("POST", "/me/push-subscriptions", push.subscribe, "Let this browser get web push"),
+    user("GET", "/me/push-subscriptions", push.subscriptions, "The caller's browsers that get web push"),
+    user("GET", "/me/push-subscriptions/key", push.key, "What a browser needs to subscribe"),
+    user("DELETE", "/me/push-subscriptions/{id}", push.unsubscribe, "Let a browser get none any more"),
     # What backends send.
     backend("POST", "/notifications", notifications.send, "Notify rooms or a user", short=True),
     backend(
@@ -86,6 +92,9 @@ ROUTES: tuple[Route, ...] = (
     admin("GET", "/admin/notifications/{id}/timeline", reports.timeline, "Every step of a user's deliveries"),
     admin("GET", "/admin/deliveries", reports.deliveries, "Deliveries, dead letters among them"),
     admin("POST", "/admin/deliveries/{id}/retry", admins.retry, "Try a dead delivery again"),
+    admin("GET", "/admin/suppressions", suppressions.page, "Addresses that get nothing any more"),
+    admin("POST", "/admin/suppressions", suppressions.add, "Send an address nothing any more"),
+    admin("DELETE", "/admin/suppressions/{channel}/{id}", suppressions.remove, "Let it get messages again"),
     admin("POST", "/admin/revoke", admins.revoke, "Call tokens back"),
     admin("POST", "/admin/connections/{sid}/disconnect", admins.disconnect, "End one connection"),
     admin("POST", "/admin/api-keys", admins.create_key, "Make an API key; its secret is shown once"),

@@ -27,6 +27,7 @@ ADMIN_PAGES = (
     "/admin/deliveries?status=planned&tenant={other}",
     "/admin/api-keys",
     "/admin/audit?limit=100",
+    "/admin/suppressions?limit=100&tenant={other}",
     "/admin/audit?action=key.create&tenant={other}",
     "/admin/presence?user=42",
     "/admin/presence?room=user:42&tenantId={other}",

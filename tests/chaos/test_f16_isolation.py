@@ -236,7 +236,12 @@ class Isolation(RuleBasedStateMachine):
 def test_no_page_and_no_stream_is_left_out() -> None:
     read = {page.partition("?")[0] for page in (*pages.USER_PAGES, *pages.ADMIN_PAGES)}
     streams = {"/ws/notifications", *STREAMS}
-    single = {"/notifications/{id}", "/notifications/{id}/timeline"}
+    single = {
+        *("/notifications/{id}", "/notifications/{id}/timeline", "/admin/notifications/{id}/timeline"),
+        # Whose they are has tests of its own.
+        *("/notifications/preferences", "/admin/preferences"),
+        *("/me/push-subscriptions", "/me/push-subscriptions/key"),
+    }
     served = {route.path for route in ROUTES if route.method == "GET" and route.access in ("user", "admin")}
     assert read | streams | single == served
 

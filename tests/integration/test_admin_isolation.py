@@ -31,14 +31,22 @@ async def everything(hub: Living) -> dict[str, str]:
         await conn.execute(dead.values(status="dead", due_at=None, error=CANARY))
     key = await hub.post("/admin/api-keys", {"scopes": ["notify"], "name": CANARY})
     await hub.post("/admin/revoke", {"jti": CANARY})
-    return {"delivery": delivery, "key": key["id"]}
+    struck = {"channel": "email", "address": f"x@{CANARY}.example.com"}
+    suppression = await hub.post("/admin/suppressions", struck)
+    return {"delivery": delivery, "key": key["id"], "suppression": suppression["id"]}
 
 
 async def rows(hub: Living) -> list[Any]:
     """What a foreign admin could have changed."""
     found = []
     async with hub.hub.db.read() as conn:
-        for table in (tables.deliveries, tables.api_keys, tables.events, tables.revocations):
+        for table in (
+            tables.deliveries,
+            tables.api_keys,
+            tables.events,
+            tables.revocations,
+            tables.suppressions,
+        ):
             mine = select(table).where(table.c.tenant == "acme").order_by(*table.primary_key)
             found += [tuple(row) for row in await conn.execute(mine)]
     return found
@@ -54,6 +62,7 @@ READ = (
     "/admin/api-keys",
     "/admin/audit",
     "/admin/presence",
+    "/admin/suppressions",
 )
 
 
@@ -64,6 +73,7 @@ async def test_a_foreign_admin_sees_and_touches_nothing(living: Start, url: str)
         touch = (
             ("POST", f"/admin/deliveries/{ids['delivery']}/retry", "delivery_unknown"),
             ("DELETE", f"/admin/api-keys/{ids['key']}", "key_unknown"),
+            ("DELETE", f"/admin/suppressions/email/{ids['suppression']}", "suppression_unknown"),
             ("POST", f"/admin/connections/{ear.connected['sid']}/disconnect", "connection_unknown"),
         )
         before = await rows(hub)
@@ -87,7 +97,7 @@ async def test_a_foreign_admin_sees_and_touches_nothing(living: Start, url: str)
         assert not ear.all("system.maintenance")
     # The same paths, as the tenant's own admin: the canary is there to be seen.
     own = hub.token("1", "ADMIN")
-    for path in READ[:3]:
+    for path in (*READ[:3], READ[-1]):
         async with hub.http.get(path, headers={"Authorization": f"Bearer {own}"}) as answer:
             assert CANARY in await answer.text(), path
 

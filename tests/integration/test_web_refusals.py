@@ -16,6 +16,7 @@ from ulid import ULID
 from hub.domain.access import SCOPES
 from hub.settings import DEVELOPMENT_KEY, DEVELOPMENT_SECRET
 from hub.store import tables
+from hub.web.openapi import examples
 from hub.web.routes import ROUTES, make_app
 from tests.living import Living, Start
 
@@ -203,6 +204,16 @@ WALK: dict[tuple[str, str], tuple[str, Any]] = {
     ("POST", "/auth/ticket"): ("/auth/ticket", None),
     ("PUT", "/me/location"): ("/me/location", {"lat": 1, "lon": 2}),
     ("DELETE", "/me/location"): ("/me/location", None),
+    ("POST", "/me/push-subscriptions"): ("/me/push-subscriptions", examples.PUSH_SUBSCRIPTION),
+    ("GET", "/me/push-subscriptions"): ("/me/push-subscriptions", None),
+    ("GET", "/me/push-subscriptions/key"): ("/me/push-subscriptions/key", None),
+    ("DELETE", "/me/push-subscriptions/{id}"): (f"/me/push-subscriptions/{ID}", None),
+    ("GET", "/admin/suppressions"): ("/admin/suppressions", None),
+    ("POST", "/admin/suppressions"): (
+        "/admin/suppressions",
+        {"channel": "email", "address": "nobody@example.com"},
+    ),
+    ("DELETE", "/admin/suppressions/{channel}/{id}"): (f"/admin/suppressions/email/{'0' * 64}", None),
     ("GET", "/unsubscribe/{token}"): ("/unsubscribe/none", None),
     ("POST", "/unsubscribe/{token}"): ("/unsubscribe/none", {}),
     ("POST", "/providers/twilio/status"): ("/providers/twilio/status", {}),

@@ -12,7 +12,8 @@ import pytest
 from hub.domain.callback import BOUNCED, COMPLAINED, UNSUBSCRIBED
 from hub.domain.delivery import Status
 from hub.domain.errors import BodyTooLarge, Invalid, SignatureInvalid
-from hub.providers.callbacks import Post, Reader, ResendCallbacks, SendGridCallbacks, TwilioCallbacks
+from hub.providers.callbacks import ResendCallbacks, SendGridCallbacks, TwilioCallbacks
+from hub.providers.post import Post, Reader
 from hub.simulator import resend, sendgrid, signing, twilio
 from hub.simulator.twin import Callback
 

@@ -10,6 +10,7 @@ from hub.domain.errors import (
     NotificationUnknown,
     RoomInvalid,
     StateConflict,
+    SuppressionUnknown,
     ValidationFailed,
 )
 from hub.web.openapi import examples
@@ -28,7 +29,7 @@ from hub.web.openapi.parameters import (
     TYPE,
 )
 from hub.web.openapi.sending import SENDS
-from hub.web.openapi.shapes import ROOM, ULID, USER, many, ref, text, words
+from hub.web.openapi.shapes import OUTSIDE, ROOM, ULID, USER, many, ref, text, words
 
 _ADMIN = "Admin"
 _PLATFORM = "Platform"
@@ -127,6 +128,47 @@ OPERATIONS: dict[str, Operation] = {
         parameters=(path("id", ULID, "the id of a delivery"), TENANT),
         answers={200: json("The delivery as it stands now", ref("Delivery"))},
         refuses=(DeliveryUnknown, StateConflict),
+    ),
+    "GET /admin/suppressions": Operation(
+        id="listSuppressions",
+        tag=_ADMIN,
+        parameters=(
+            query("channel", OUTSIDE, "only of this channel"),
+            LIMIT,
+            query("after", text(maxLength=100), "what the link to the next page says"),
+            TENANT,
+        ),
+        answers={200: _rows("Addresses that get nothing any more, the newest first", "Suppression")},
+        refuses=_READS,
+    ),
+    "POST /admin/suppressions": Operation(
+        id="addSuppression",
+        tag=_ADMIN,
+        description="The address itself is not kept, only its digest and a hint.",
+        parameters=(TENANT,),
+        body=ref("NewSuppression"),
+        examples={
+            "a mail address": {
+                "channel": "email",
+                "address": "nobody@example.com",
+                "tenantId": examples.TENANT,
+            }
+        },
+        answers={
+            201: json("It gets nothing any more", ref("Suppression")),
+            200: json("It stood there already, and keeps its reason", ref("Suppression")),
+        },
+    ),
+    "DELETE /admin/suppressions/{channel}/{id}": Operation(
+        id="removeSuppression",
+        tag=_ADMIN,
+        parameters=(
+            path("channel", OUTSIDE),
+            path("id", text(pattern="^[0-9a-f]{64}$"), "of the entry"),
+            TENANT,
+        ),
+        answers={204: nothing("It gets messages again")},
+        refuses=(SuppressionUnknown,),
     ),
     "POST /admin/revoke": Operation(
         id="revokeTokens",

@@ -91,6 +91,16 @@ SCHEMAS: dict[str, Schema] = {
         },
         description="one step of a delivery; what does not belong to it is null",
     ),
+    "Browser": record(
+        {
+            "id": ULID,
+            "host": text("of its push service"),
+            "userAgent": nullable(text()),
+            "createdAt": TIME,
+            "usedAt": nullable(TIME),
+        },
+        description="one that gets web push",
+    ),
     "ReadAll": record({"updated": whole(), "readAt": TIME, "unreadCount": whole()}),
     "Ticket": record({"ticket": text(), "expiresIn": whole("seconds")}),
     "PlannedDelivery": record(_PLANNED, {"reason": text("why it is skipped")}),

@@ -30,6 +30,7 @@ TAGS = {
     "Notifications": "A user's own notification centre",
     "Streams": "Live events; `/asyncapi.json` describes what comes",
     "Location": "Where a user is, for those who notify whoever is near a place",
+    "Web push": "Browsers that get notifications although no page is open",
     "Sending": "What backends send, with an API key that has the scope `notify`",
     "People": "Where those who are notified can be reached",
     "Admin": "For users with the role ADMIN, and API keys with the scope `admin`",

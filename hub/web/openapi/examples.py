@@ -109,3 +109,13 @@ ACCEPTED = {
     "recipients": 1,
     "deliveries": [{"id": DELIVERY, "userId": GUEST["id"], "channel": "email", "status": "planned"}],
 }
+
+PUSH_SUBSCRIPTION = {
+    "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/gAAAAABhY3Jvc3M",
+    "expirationTime": None,
+    "keys": {
+        # The example of RFC 8291, section 5.
+        "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+        "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+    },
+}

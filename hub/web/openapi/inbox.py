@@ -5,23 +5,26 @@ from __future__ import annotations
 from hub.domain.errors import (
     CursorInvalid,
     Invalid,
+    NotConfigured,
     NotificationUnknown,
     ProcessFull,
     RateLimited,
     RoomForbidden,
     RoomInvalid,
+    SubscriptionUnknown,
     TooManyConnections,
     ValidationFailed,
 )
 from hub.web.openapi import examples
-from hub.web.openapi.operation import Answer, Operation, header, json, nothing, query
+from hub.web.openapi.operation import Answer, Operation, header, json, nothing, path, query
 from hub.web.openapi.parameters import EVENTS, ID, LIMIT, ROOMS, STREAM, TYPES
-from hub.web.openapi.shapes import CURSOR, TIME, flag, many, record, ref, text, whole
+from hub.web.openapi.shapes import CURSOR, TIME, ULID, flag, many, record, ref, text, whole
 from hub.web.parameters import MAX_OFFSET
 
 _INBOX = "Notifications"
 _STREAMS = "Streams"
 _LOCATION = "Location"
+_PUSH = "Web push"
 _ITEM = json(
     "The notification as it stands now", ref("InboxItem"), "X-Unread-Count", example=examples.ENVELOPE
 )
@@ -148,6 +151,35 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "DELETE /me/location": Operation(
         id="removeLocation", tag=_LOCATION, answers={204: nothing("Nothing is known any more")}
+    ),
+    "POST /me/push-subscriptions": Operation(
+        id="subscribeToPush",
+        tag=_PUSH,
+        description="The body is what the browser's `PushSubscription.toJSON()` gives. An endpoint belongs "
+        "to whoever subscribed it last. With one browser more than a user may have, the one that was unused "
+        "for longest goes.",
+        body=ref("PushSubscription"),
+        examples={"a browser": examples.PUSH_SUBSCRIPTION},
+        answers={201: json("It gets web push from now on", record({"id": ULID}))},
+        refuses=(NotConfigured,),
+    ),
+    "GET /me/push-subscriptions": Operation(
+        id="listPushSubscriptions",
+        tag=_PUSH,
+        answers={200: json("The newest first; endpoints and keys are not shown", many(ref("Browser")))},
+    ),
+    "GET /me/push-subscriptions/key": Operation(
+        id="showPushKey",
+        tag=_PUSH,
+        answers={200: json("For `applicationServerKey`", record({"publicKey": text("base64url")}))},
+        refuses=(NotConfigured,),
+    ),
+    "DELETE /me/push-subscriptions/{id}": Operation(
+        id="unsubscribeFromPush",
+        tag=_PUSH,
+        parameters=(path("id", ULID, "as it was answered when it was subscribed"),),
+        answers={204: nothing("It gets none any more")},
+        refuses=(SubscriptionUnknown,),
     ),
     "GET /notifications/sse": _stream(
         "streamEvents", "Named events: `event:` is the type's name, `data:` the envelope."

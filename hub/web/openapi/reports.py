@@ -43,6 +43,17 @@ COUNTED: dict[str, Schema] = {
 PARTIAL = {"partial": flag("true while only the connections of this process can be counted", const=True)}
 
 SCHEMAS: dict[str, Schema] = {
+    "Suppression": record(
+        {
+            "channel": OUTSIDE,
+            "id": text("a digest of the address", pattern="^[0-9a-f]{64}$"),
+            "hint": text("what may be seen of it", examples=["a***@example.com"]),
+            "reason": words(("bounced", "complained", "unsubscribed", "gone", "manual")),
+            "deliveryId": nullable(ULID),
+            "createdAt": TIME,
+        },
+        description="an address that gets nothing any more",
+    ),
     "OnlineUser": record({"userId": USER, "roles": many(text()), "connections": whole()}),
     "NamedUser": record({"userId": USER, "online": flag(), "lastSeen": nullable(TIME)}),
     "Presence": record(

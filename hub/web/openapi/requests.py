@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from hub.domain.preferences import MAX_TYPES
-from hub.web import admin_bodies, bodies, broadcast, places, wishes
+from hub.web import admin_bodies, bodies, broadcast, places, push, suppressions, wishes
 from hub.web.context import WebOptions
 from hub.web.fields import Addressee, Form
 from hub.web.openapi.shapes import Schema, many, nullable, record, ref, text
@@ -33,6 +33,9 @@ FORMS: dict[str, tuple[type[Form], str]] = {
         "fields that are not named here are kept in its `data`",
     ),
     "Broadcast": (admin_bodies.BroadcastBody, "to everybody of the tenant, or with `role` of that role"),
+    "PushSubscription": (push.PushSubscription, "a browser that shall get web push"),
+    "PushKeys": (push.PushKeys, "the browser's keys, base64url"),
+    "NewSuppression": (suppressions.SuppressionBody, "an address that shall get nothing any more"),
     "Revoke": (admin_bodies.RevokeBody, "exactly one of the first four"),
     "NewKey": (admin_bodies.KeyBody, "what the key may do"),
     "ChannelWishes": (wishes.ChannelWishes, "which channels are wanted; null takes a word back"),
@@ -44,6 +47,11 @@ FORMS: dict[str, tuple[type[Form], str]] = {
 }
 # What is said of single fields wherever they occur.
 _SAID = {
+    "endpoint": "https, on the internet; refused where it is not",
+    "expirationTime": "not looked at: an endpoint that has ended says so",
+    "p256dh": "65 bytes",
+    "auth": "16 bytes",
+    "address": "an e-mail address, a phone number, or the URL of a webhook",
     "data": "an object of at most {max_data_bytes} bytes as JSON, nested at most {max_json_depth} levels",
     "type": "a registered type, one of its aliases, or a name of your own; not a name of the protocol itself",
     "title": "from the type's template when it is left out",
