@@ -230,7 +230,10 @@ class Hub:
             tokens=self.tokens,
             presence=self.presence,
             rules=SessionRules(
-                settings.connections_per_user, settings.heartbeat_ms, settings.connections_per_tenant
+                per_user=settings.connections_per_user,
+                heartbeat_ms=settings.heartbeat_ms,
+                per_tenant=settings.connections_per_tenant,
+                stream_heartbeat_ms=settings.sse_heartbeat_interval,
             ),
             wall=time.time,
             monotonic=time.monotonic,

@@ -20,6 +20,7 @@ class SessionRules:
     per_user: int = 20  # connections of one user in this process
     heartbeat_ms: int = 30000
     per_tenant: int | None = None  # connections of one tenant in this process
+    stream_heartbeat_ms: int = 30000  # the same for streams, which show life by comments
 
 
 class Session:

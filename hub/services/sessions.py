@@ -210,6 +210,7 @@ class Sessions:
         unread: int | None,
     ) -> None:
         who, conn = session.who, session.conn
+        stream = conn.profile.transport == "sse"
         # While a replay is still to come, the client's place is where it was: a drop in the middle of it
         # must ask for the rest again.
         cursor = asked if verdict.frames and asked else str(position.cursor)
@@ -224,7 +225,7 @@ class Sessions:
             "recoveryReason": verdict.reason or None,
             "replayed": len(verdict.frames),
             "unreadCount": unread,
-            "heartbeatMs": self._rules.heartbeat_ms,
+            "heartbeatMs": self._rules.stream_heartbeat_ms if stream else self._rules.heartbeat_ms,
             "expiresAt": iso_seconds(who.expires_at) if who.expires_at else None,
         }
         greeting = partial(dialects.greeting, connected, iso_seconds(self._wall()))

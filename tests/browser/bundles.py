@@ -34,7 +34,7 @@ def install() -> None:
 def build_pages() -> None:
     """The hub's own pages, unless what is built is newer than every source."""
     install()
-    sources = [CLIENT / "vite.config.ts", CLIENT / "package-lock.json"]
+    sources = [*CLIENT.glob("*.ts"), *CLIENT.glob("*.mjs"), *CLIENT.glob("*.json")]
     sources += [path for part in ("src", "pages") for path in (CLIENT / part).rglob("*") if path.is_file()]
     if not BUILT.exists() or BUILT.stat().st_mtime < max(path.stat().st_mtime for path in sources):
         _run("npm", "run", "build")
@@ -46,10 +46,16 @@ def _run(*command: str) -> None:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
-async def bundle(directory: Path, files: Mapping[str, str], define: Mapping[str, str]) -> Path:
+async def bundle(
+    directory: Path,
+    files: Mapping[str, str],
+    define: Mapping[str, str],
+    *,
+    alias: Mapping[str, str] | None = None,
+) -> Path:
     """Builds a page in `directory` from `files` (by path; `main.*` is the entry). Returns where it is.
 
-    `define` replaces expressions by literals, as a bundler is told to.
+    `define` replaces expressions by literals, as a bundler is told to; `alias` says where packages stand.
     """
     for name, text in files.items():
         path = directory / name
@@ -61,7 +67,12 @@ async def bundle(directory: Path, files: Mapping[str, str], define: Mapping[str,
     (directory / "index.html").write_text(page)
     (directory / "node_modules").symlink_to(CLIENT / "node_modules")
     literals = {name: json.dumps(value) for name, value in define.items()}
-    config = {"root": str(directory), "logLevel": "warn", "define": literals}
+    config = {
+        "root": str(directory),
+        "logLevel": "warn",
+        "define": literals,
+        "resolve": {"alias": dict(alias or {})},
+    }
     (directory / "vite.config.mjs").write_text(f"export default {json.dumps(config)};")
     vite = await asyncio.create_subprocess_exec(
         "node",

@@ -24,6 +24,8 @@ _QUIET = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A page that a test made up has no address, and would not be let to a socket on this machine.
+    "--disable-features=LocalNetworkAccessChecks",
 )
 
 

@@ -403,10 +403,12 @@ async def test_a_flood_of_events_is_slowed_then_closed(living: Start) -> None:
 
 
 async def test_heartbeats_and_keep_alive_comments_come_by_themselves(living: Start) -> None:
-    hub = await living(heartbeat_ms=100, sse_heartbeat_interval=100)
+    hub = await living(heartbeat_ms=100, sse_heartbeat_interval=120)
     async with Ear(hub.url, hub.token("42")) as ear:
+        assert (await ear.wait("connected"))["heartbeatMs"] == 100
         assert (await ear.wait("heartbeat", count=2))["timestamp"]
     stream = await Stream(hub.http).open(hub.token("42"))
+    assert (await stream.wait("connected"))["heartbeatMs"] == 120
     await stream.wait(":", count=2)
     await stream.close()
     assert stream.comments[0].startswith(":keep-alive 20")

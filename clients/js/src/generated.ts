@@ -3,6 +3,8 @@
  * schemas of OpenAPI and AsyncAPI; a test compares. Knows no values.
  */
 
+export type ByType = Record<string, ChannelWishes | null>;
+
 /** what became of one delivery */
 export interface ChannelState {
   channel: "email" | "sms" | "discord" | "webpush";
@@ -10,6 +12,15 @@ export interface ChannelState {
   status: "planned" | "queued" | "sending" | "sent" | "delivered" | "opened" | "retrying" | "dead" | "skipped" | "cancelled" | "unknown";
   attempts: number;
   error: string | null;
+}
+
+/** which channels are wanted; null takes a word back */
+export interface ChannelWishes {
+  email?: boolean | null;
+  sms?: boolean | null;
+  discord?: boolean | null;
+  webpush?: boolean | null;
+  inApp?: boolean | null;
 }
 
 /** the first thing on every connection */
@@ -132,6 +143,29 @@ export interface Preferences {
   } | null;
   digest: string | null;
   locale: string | null;
+}
+
+/** what is left out stays as it is; null takes a word back */
+export interface PreferencesChange {
+  email?: boolean | null;
+  sms?: boolean | null;
+  discord?: boolean | null;
+  webpush?: boolean | null;
+  inApp?: boolean | null;
+  /** by the name of a type or one of its aliases: wins over the channel as a whole */
+  types?: ByType | null;
+  /** in their time zone, else in the person's, else in UTC; the same start and end: never */
+  quietHours?: QuietHours | null;
+  /** mails are gathered until then; `daily` alone is at 08:00; off: each by itself, at once */
+  digest?: string | null;
+  locale?: string | null;
+}
+
+/** by the wall clock, every day; over midnight when the end is earlier */
+export interface QuietHours {
+  start: string;
+  end: string;
+  timezone?: string | null;
 }
 
 export interface ReadAll {

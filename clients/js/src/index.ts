@@ -4,11 +4,10 @@ export { HubClient } from "./client";
 export type { About, HubEvents, HubOptions } from "./client";
 export type { Off } from "./emitter";
 export { HubError } from "./errors";
-export type { EventTypes, ReadAll } from "./generated";
+export type { EventTypes, Preferences, PreferencesChange, ReadAll } from "./generated";
 export type { Choice } from "./ladder";
 export type { Connection, Status } from "./link";
 export type { Notifications, Page, Selection } from "./notifications";
-export type { PreferencesShape } from "./preferences";
 export type {
   ChannelState,
   Connected,

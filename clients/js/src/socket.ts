@@ -1,13 +1,17 @@
 /**
  * The Socket.IO transport: stock socket.io-client, without its reconnection (the line has one for all
- * transports), over a WebSocket or over HTTP long polling. Asks for events under their own names, so each one
+ * transports), over whatever transport of Engine.IO it is given. Asks for events under their own names, so each one
  * comes once.
  */
-import { io } from "socket.io-client";
+import { Manager } from "socket.io-client";
+import type { ManagerOptions } from "socket.io-client";
 import { HubError } from "./errors";
 import type { Destination, Sink, Transport } from "./transport";
 
 const ANSWER_MS = 10_000;
+
+/** A transport of Engine.IO's. Named one by one: the others are not even loaded. */
+export type Over = Extract<NonNullable<ManagerOptions["transports"]>[number], new (...args: never[]) => unknown>;
 
 interface Refused {
   code: string;
@@ -15,9 +19,15 @@ interface Refused {
   retryAfter?: number;
 }
 
-export function openSocket(to: Destination, sink: Sink, over: "websocket" | "polling"): Transport {
+export function openSocket(to: Destination, sink: Sink, over: Over): Transport {
   const { token, cursor, types, rooms } = to;
-  const socket = io(to.url || location.origin, {
+  const manager = new Manager(to.url || location.origin, {
+    transports: [over],
+    withCredentials: !token,
+    reconnection: false,
+    autoConnect: false,
+  });
+  const socket = manager.socket("/", {
     auth: {
       events: "typed",
       ...(token && { token }),
@@ -25,10 +35,6 @@ export function openSocket(to: Destination, sink: Sink, over: "websocket" | "pol
       ...(types.length > 0 && { types }),
       ...(rooms.length > 0 && { rooms }),
     },
-    transports: [over],
-    withCredentials: !token,
-    forceNew: true,
-    reconnection: false,
   });
   socket.onAny((name: string, ...args: unknown[]) => sink.message(name, args[args.length - 1]));
   socket.on("disconnect", (reason) => sink.closed({ reason }));
@@ -43,6 +49,7 @@ export function openSocket(to: Destination, sink: Sink, over: "websocket" | "pol
       ...(retryAfter !== undefined && { retryAfterMs: retryAfter * 1000 }),
     });
   });
+  socket.connect();
   return {
     close() {
       socket.off();

@@ -14,6 +14,8 @@ export interface Reading {
 }
 
 export interface Reader {
+  /** The hub has answered with a stream. */
+  open?(): void;
   event(name: string, data: string, id: string): void;
   /** There was a sign of life, whatever it was. */
   alive(): void;
@@ -40,6 +42,7 @@ export function readStream(address: string, token: string | null, reader: Reader
       signal: abort.signal,
     });
     if (answer.status !== 200 || !answer.body) return refusal(await problem(answer));
+    reader.open?.();
     const pieces = answer.body.getReader();
     const decoder = new TextDecoder();
     for (;;) {
