@@ -108,6 +108,63 @@ async def test_a_mark_that_the_hub_refuses_is_taken_back(running_hub: HubCluster
         await expect(demo.part("inbox").get_by_role("alert")).to_be_visible()
 
 
+async def test_an_inbox_on_a_phone_is_marked_archived_and_told_of_mails(
+    running_hub: HubCluster, browser: Browser
+) -> None:
+    [url] = running_hub.urls
+    async with visit(browser, url, tenant="city-hotel", user="ana") as demo:
+        await demo.part("view").get_by_text("Phone").click()
+        inbox = demo.pane.locator("hub-inbox")
+        sent = await demo.send("booking.confirmed", "ana")
+        row = inbox.locator(f'[data-id="{sent}"]')
+        await expect(row).to_contain_class("unread")
+        await expect(row.locator(".chip")).to_have_text("email sent")
+        await row.get_by_test_id("toggle-read").click()
+        await expect(demo.part("badge")).to_be_hidden()
+        await row.hover()
+        await row.get_by_test_id("archive").click()
+        await expect(row).to_have_count(0)
+        await inbox.get_by_test_id("view-archived").click()
+        await expect(row).to_be_visible()
+
+
+async def test_what_is_muted_in_the_settings_arrives_no_more(
+    running_hub: HubCluster, browser: Browser
+) -> None:
+    [url] = running_hub.urls
+    async with visit(browser, url, tenant="resort-hotel", user="clara", other="clara") as demo:
+        other = DemoPage(demo.page, "right")
+        await other.is_in_state("online")
+        for pane in (demo, other):
+            await pane.part("view").get_by_text("Settings").click()
+        muted = demo.part("booking.created inApp")
+        async with demo.page.expect_response("**/notifications/preferences"):
+            await muted.uncheck()
+        await expect(other.part("booking.created inApp")).not_to_be_checked()  # told live
+        await demo.send("booking.created", "clara")
+        heard = await demo.send("payment.received", "clara")
+        await demo.part("view").get_by_text("Events").click()
+        await expect(demo.event(heard)).to_be_visible()
+        assert await demo.ids() == [heard]
+        async with demo.page.expect_response("**/notifications/preferences"):
+            await other.part("booking.created inApp").check()
+        sent = await demo.send("booking.created", "clara")
+        await expect(demo.event(sent)).to_be_visible()
+
+
+async def test_who_is_here_is_seen_by_the_desk_and_counted_by_guests(
+    running_hub: HubCluster, browser: Browser
+) -> None:
+    [url] = running_hub.urls
+    async with visit(browser, url, tenant="resort-hotel", user="joao", other="david") as desk:
+        guest = DemoPage(desk.page, "right")
+        await expect(desk.part("people").locator(".person")).to_have_count(2)
+        await expect(guest.part("count")).to_have_text("2 online")
+        await expect(guest.part("people").locator(".person")).to_have_count(0)
+        await guest.part("cut").click()
+        await expect(desk.part("people").locator(".person")).to_have_count(1)
+
+
 @SCHEMES
 async def test_axe_finds_nothing_in_the_demo_with_the_bell_open(
     running_hub: HubCluster, browser: Browser, scheme: str
@@ -121,4 +178,9 @@ async def test_axe_finds_nothing_in_the_demo_with_the_bell_open(
         assert await faults_of(demo.page) == []
         await demo.part("bell").click()
         await demo.part("inbox").locator(".row").first.hover()
+        assert await faults_of(demo.page) == []
+        await demo.page.keyboard.press("Escape")
+        await demo.part("view").get_by_text("Phone").click()
+        await DemoPage(demo.page, "right").part("view").get_by_text("Settings").click()
+        await expect(demo.pane.locator("hub-inbox .row").first).to_be_visible()
         assert await faults_of(demo.page) == []

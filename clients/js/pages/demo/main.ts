@@ -2,8 +2,7 @@
  * The demo page: one hotel and two of its people side by side, each with a connection of its own. The choices stand
  * in the address, so that a second window can be other people.
  */
-import "../../src/ui/bell";
-import "../../src/ui/toasts";
+import "../../src/ui";
 import { find, make, reason } from "../dom";
 import { hotels } from "./api";
 import type { Hotel } from "./api";

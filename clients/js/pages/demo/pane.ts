@@ -15,6 +15,14 @@ import { stream } from "./stream";
 
 const TRANSPORTS: Record<TransportName, string> = { socketio: "Socket.IO", sse: "Server-Sent Events", polling: "HTTP polling" };
 const NOBODY = "nobody";
+/** What the types of the demo are called in the settings. */
+const LABELS = {
+  "booking.created": "New bookings",
+  "booking.confirmed": "Confirmations",
+  "booking.cancelled": "Cancellations",
+  "checkin.reminder": "Reminders",
+  "payment.received": "Payments",
+};
 
 export interface PaneRules {
   /** Whether nobody may sit here. */
@@ -40,7 +48,7 @@ export class Pane {
     this.root.dataset.testid = side;
     this.#user = find<HTMLSelectElement>("user", this.root);
     this.#transport = find("transport", this.root);
-    this.#elements = [...this.root.querySelectorAll<HubElement>("hub-bell, hub-toasts, hub-inbox")];
+    this.#elements = [...this.root.querySelectorAll<HubElement>("hub-bell, hub-toasts, hub-inbox, hub-presence, hub-preferences")];
     const narrow = matchMedia("(max-width: 1000px)").matches;
     this.root.querySelector("hub-toasts")?.setAttribute("limit", narrow ? "1" : "3");
     const view = find("view", this.root);
@@ -65,6 +73,10 @@ export class Pane {
   /** The people of this hotel; the one with this id, or the first that suits, sits down. */
   enter(hotel: Hotel, id: string | null): void {
     this.#people = hotel.users;
+    for (const presence of this.root.querySelectorAll("hub-presence")) {
+      presence.names = Object.fromEntries(hotel.users.map(({ id: one, name }) => [one, name]));
+    }
+    for (const preferences of this.root.querySelectorAll("hub-preferences")) preferences.labels = LABELS;
     const options = hotel.users.map((person) => make("option", { value: person.id }, `${person.name} (${person.role})`));
     if (this.#rules.optional) options.push(make("option", { value: NOBODY }, "Nobody"));
     this.#user.replaceChildren(...options);

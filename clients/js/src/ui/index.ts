@@ -2,4 +2,7 @@
 export { HubBell } from "./bell";
 export { provideClient } from "./clients";
 export { HubElement } from "./element";
+export { HubInbox } from "./inbox";
+export { HubPreferences } from "./preferences";
+export { HubPresence } from "./presence";
 export { HubToasts } from "./toasts";

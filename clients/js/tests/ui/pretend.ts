@@ -7,6 +7,7 @@ import { connected, notification } from "../samples";
 export class PretendHub {
   /** Newest first. */
   inbox: Notification[] = [];
+  preferences: Record<string, unknown> = { inApp: true, email: true, sms: false, discord: true, webpush: true, types: {}, quietHours: null, digest: null, locale: null };
   /** What was asked for: `PATCH /notifications/n1/read`. */
   asked: string[] = [];
   /** Answers by the beginning of what is asked; a status alone is a refusal. */
@@ -27,7 +28,7 @@ export class PretendHub {
     const client = new HubClient({ url: "http://hub.test", getToken: () => "t", transport: "sse", share: false });
     client.connect();
     await vi.waitFor(() => {
-      if (client.connection.status !== "online" || client.inbox.notifications.length !== this.inbox.length) {
+      if (client.connection.status !== "online" || client.inbox.notifications.length !== Math.min(50, this.inbox.filter((item) => !item.archivedAt).length)) {
         throw new Error("not yet");
       }
     });
@@ -57,16 +58,41 @@ export class PretendHub {
     if (pathname === "/notifications/sse") return this.#stream(init.signal);
     this.asked.push(init.body ? `${what} ${String(init.body)}` : what);
     const known = Object.keys(this.answers).find((start) => what.startsWith(start));
-    const answer = known === undefined ? this.#rest(what) : this.answers[known];
+    const answer = known === undefined ? this.#rest(what, init.body ? JSON.parse(String(init.body)) : null) : this.answers[known];
     if (typeof answer === "number") {
       const problem = { detail: "refused here", code: "refused_here" };
       return Response.json(problem, { status: answer });
     }
     const headers = { "X-Total-Count": String(this.inbox.length), "X-Unread-Count": String(this.unread) };
-    return Response.json(answer, { headers });
+    if (pathname !== "/notifications" || !Array.isArray(answer)) return Response.json(answer, { headers });
+    const asked = new URLSearchParams(search);
+    const [from, limit] = [Number(asked.get("offset") ?? 0), Number(asked.get("limit") ?? 20)];
+    const chosen = (answer as Notification[]).filter(
+      (item) =>
+        (asked.get("archived") !== "true" ? !item.archivedAt : item.archivedAt) &&
+        (!asked.has("read") || String(item.read) === asked.get("read")) &&
+        (!asked.has("type") || item.type === asked.get("type")),
+    );
+    const link = chosen.length > from + limit ? { Link: '</notifications>; rel="next"' } : {};
+    return Response.json(chosen.slice(from, from + limit), { headers: { ...headers, ...link } });
   }
 
-  #rest(what: string): unknown {
+  #rest(what: string, body: Record<string, unknown> | null): unknown {
+    if (what === "GET /notifications/stats") {
+      const types = [...new Set(this.inbox.map((item) => item.type))];
+      return { byType: Object.fromEntries(types.map((type) => [type, { total: 1, unread: 0 }])) };
+    }
+    if (what.endsWith("/notifications/preferences")) {
+      const types = { ...(this.preferences.types as object), ...((body?.types as object) ?? {}) };
+      return (this.preferences = { ...this.preferences, ...body, types });
+    }
+    const moved = /^(PATCH|DELETE) \/notifications\/(n\d+)(?:\/(archive|unarchive))?$/.exec(what);
+    if (moved) {
+      const archivedAt = moved[3] === "archive" ? "2026-11-20T11:00:00.000Z" : null;
+      if (moved[1] === "DELETE") this.inbox = this.inbox.filter((item) => item.id !== moved[2]);
+      this.inbox = this.inbox.map((item) => (item.id === moved[2] ? { ...item, archivedAt } : item));
+      return this.inbox.find((item) => item.id === moved[2]) ?? null;
+    }
     const marked = /^PATCH \/notifications\/(n\d+)\/(read|unread)$/.exec(what);
     if (marked) {
       const read = marked[2] === "read";

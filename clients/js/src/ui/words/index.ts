@@ -18,3 +18,9 @@ export function say(
   const text = own[key] ?? words[lang]?.[key] ?? words[base]?.[key] ?? words.en?.[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
+
+/** Both, language by language; of the same key the second one. */
+export function joined(words: Words, more: Words): Words {
+  const languages = [...new Set([...Object.keys(words), ...Object.keys(more)])];
+  return Object.fromEntries(languages.map((lang) => [lang, { ...words[lang], ...more[lang] }]));
+}
