@@ -80,6 +80,7 @@ from hub.siblings import Siblings
 from hub.store.audit import Audit
 from hub.store.backlog import Backlog
 from hub.store.callbacks import Callbacks
+from hub.store.collapse import Collapse
 from hub.store.dead import DeadLetters
 from hub.store.delivered import DeliveredMarks
 from hub.store.deliveries import Deliveries
@@ -192,6 +193,7 @@ class Hub:
             log=self.log,
             people=people,
             scheduled=scheduled,
+            collapse=Collapse(db),
             locations=locations,
             publish=self.publish,
             words=render.words,

@@ -43,6 +43,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     S.CANCELLED: frozenset(),
 }
 TERMINAL = frozenset({S.SENT, S.DELIVERED, S.OPENED, S.DEAD, S.SKIPPED, S.CANCELLED})
+UNSENT = frozenset({S.PLANNED, S.QUEUED, S.FAILED})  # no worker holds it, and no provider has taken it
 CLAIMABLE = frozenset({S.PLANNED, S.QUEUED, S.FAILED, S.UNKNOWN})
 
 

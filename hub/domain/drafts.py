@@ -32,6 +32,7 @@ class Draft:
     """One request to notify. `to` and `exclude` are room names (`user:42`); `channels` None: the type's own.
 
     `near`: whoever is there when it is sent, besides `to`.
+    `collapse_key`: it replaces what went to the same rooms under the same key before.
     `inbox` False: realtime only (`POST /events`). `durable` False: not in the log, not replayed.
     """
 
@@ -50,6 +51,7 @@ class Draft:
     expires_at: datetime | None = None
     exclude: tuple[str, ...] = ()
     actor: str | None = None
+    collapse_key: str | None = None
     inbox: bool = True
     durable: bool = True
 

@@ -9,20 +9,31 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
+import structlog
+
 from hub.domain.access import require_room
 from hub.domain.delivery import Planned
 from hub.domain.drafts import Draft, IdempotencyKey
-from hub.domain.errors import RateLimited, Refusal, RoomInvalid, StateConflict, TypeUnknown, ValidationFailed
+from hub.domain.errors import (
+    RateLimited,
+    Refusal,
+    RoomInvalid,
+    StateConflict,
+    StoreUnavailable,
+    TypeUnknown,
+    ValidationFailed,
+)
 from hub.domain.events import CHANNELS, Cursor, Event, EventType, Registry
 from hub.domain.geo import Near
 from hub.domain.routing import Reachable, plan
 from hub.services.publish import Publish
 from hub.services.wire import accepted
+from hub.store.collapse import Collapse
 from hub.store.events import Append, Appended, EventLog
 from hub.store.people import Addresses, People
 from hub.store.scheduled import Scheduled
@@ -30,6 +41,8 @@ from hub.store.scheduled import Scheduled
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,127}")
 OUTSIDE = frozenset(CHANNELS) - {"inApp"}
 NO_CROWD = ("user:", "topic:", "session:")  # rooms that are one person, or nobody in particular
+
+log = structlog.get_logger(__name__)
 
 
 class Words(Protocol):
@@ -64,6 +77,7 @@ class Outline(NamedTuple):
     channels: tuple[str, ...]
     users: Sequence[str]
     mutable: bool
+    collapse: str | None
 
 
 Known = Mapping[str, Mapping[str, Addresses]]
@@ -86,6 +100,7 @@ class Ingest:
         log: EventLog,
         people: People,
         scheduled: Scheduled,
+        collapse: Collapse,
         locations: Locations,
         publish: Publish,
         words: Words,
@@ -99,6 +114,7 @@ class Ingest:
         self._log = log
         self._people = people
         self._scheduled = scheduled
+        self._collapse = collapse
         self._locations = locations
         self._publish = publish
         self._words = words
@@ -116,7 +132,9 @@ class Ingest:
         if isinstance(outlined, Accepted):
             return outlined
         known = await self._known([outlined]) if outlined.users else {}
-        result = await self._log.append(self._append(outlined, known))
+        append = self._append(outlined, known)
+        result = await self._log.append(append)
+        await self._replace([(append, result)])
         return Accepted(result.answer, result.replayed)
 
     async def accept_many(
@@ -154,7 +172,9 @@ class Ingest:
                 answers[place] = refusal
                 del outlines[place]
         appends = [self._append(outline, known) for outline in outlines.values()]
-        for place, result in zip(outlines, await self._log.append_many(appends), strict=True):
+        results = await self._log.append_many(appends)
+        await self._replace(zip(appends, results, strict=True))
+        for place, result in zip(outlines, results, strict=True):
             answers[place] = (
                 Accepted(result.answer, result.replayed) if isinstance(result, Appended) else result
             )
@@ -173,10 +193,31 @@ class Ingest:
         if draft.near is not None:
             draft = await self._found(draft, draft.near)
         outline = await self._outline(draft, None, event_id, self._clock())
+        append = self._append(outline, await self._known([outline]))
         try:
-            await self._log.append(self._append(outline, await self._known([outline])))
+            await self._replace([(append, await self._log.append(append))])
         except StateConflict:
             pass  # it was sent, and the process died before it could say so
+
+    async def _replace(self, stored: Iterable[tuple[Append, Appended | Refusal]]) -> None:
+        """Take back what these replace, and tell whose inbox has changed. They are stored already, so a
+        database that is away now is no refusal."""
+        newer = [
+            (result.event, append.collapse_key)
+            for append, result in stored
+            if append.collapse_key and isinstance(result, Appended) and result.event is not None
+        ]
+        if not newer:
+            return
+        try:
+            replaced = await self._collapse.replace(newer, now=self._clock())
+        except StoreUnavailable as away:
+            log.warning("older notifications stay", action="collapse.failed", reason=away.code)
+            return
+        for older in replaced:
+            if older.rooms:
+                self._publish.signal(older.tenant, older.rooms, "notification:deleted", {"id": older.id})
+            self._publish.announce([delivery.update for delivery in older.cancelled])
 
     # -- one draft -----------------------------------------------------------------------------------
     async def _prepare(self, draft: Draft, key: IdempotencyKey | None, now: datetime) -> Outline | Accepted:
@@ -202,7 +243,7 @@ class Ingest:
             users = [
                 room[5:] for room in event.rooms if room.startswith("user:") and room not in event.exclude
             ]
-        return Outline(event, key, channels, users, kind.mutable)
+        return Outline(event, key, channels, users, kind.mutable, draft.collapse_key)
 
     async def _found(self, draft: Draft, near: Near) -> Draft:
         """The same for whoever is near now, nearest first, and for no more rooms than there may be.
@@ -251,6 +292,7 @@ class Ingest:
             key=outline.key,
             answer=answer,
             mutable=outline.mutable,
+            collapse_key=outline.collapse,
         )
 
     def _event(self, draft: Draft, event_id: str, now: datetime) -> tuple[Event, EventType]:

@@ -39,6 +39,7 @@ class Append:
 
     `expand`: rooms whose people are turned into deliveries later, with the channels. `answer` gives the
     bytes (UTF-8) that are returned and, under `key`, replayed; it must not block, and is called in a thread.
+    `collapse_key`: it is found by it when a newer one takes its place (`hub.store.collapse`).
     `mutable`: it does not stand in the inbox of those who have muted its type.
     The event gets its place while it is stored: it belongs to the log from here on.
     """
@@ -50,6 +51,7 @@ class Append:
     key: IdempotencyKey | None = None
     create_tenant: bool = False
     mutable: bool = True
+    collapse_key: str | None = None
 
 
 @dataclass(slots=True)
@@ -170,7 +172,7 @@ class Appender:
             event.epoch, event.offset = epoch, last + 1
             answer = item.answer(Cursor(epoch, last + 1))
             entry.outcome = Appended(event, answer)
-            new_rows.add(event, entry.data, entry.rooms, entry.exclude)
+            new_rows.add(event, entry.data, entry.rooms, entry.exclude, item.collapse_key)
             if tenant in muted and item.mutable and event.inbox:
                 muting.append(event)
             if item.deliveries:

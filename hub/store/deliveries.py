@@ -18,14 +18,13 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from hub.domain.delivery import Call, Claim, Delivery, Status, Step
+from hub.domain.delivery import UNSENT, Call, Claim, Delivery, Status, Step
 from hub.store.engine import Database
 from hub.store.steps import Done, ToCall, ToClaim, ToMove, Work, delivery_of, run
 from hub.store.tables import attempts, deliveries, expansions
 from hub.store.together import Together
 
 D = deliveries.c
-_PENDING = (Status.PLANNED, Status.QUEUED, Status.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +73,7 @@ class Deliveries:
         """Cancel what has not been sent of an event, also what is not written out yet; what was cancelled."""
         cancelled = (
             update(deliveries)
-            .where(D.tenant == tenant, D.event_id == event_id, D.status.in_(_PENDING))
+            .where(D.tenant == tenant, D.event_id == event_id, D.status.in_(UNSENT))
             .values(status=Status.CANCELLED, due_at=None, lease_until=None, updated_at=now)
             .returning(*deliveries.c)
         )

@@ -18,7 +18,7 @@ from hub.domain.events import Event
 # What `Rows` fills in, in its order; and what is the same for every new row, as SQL.
 EVENT = (
     *("tenant", "offset", "id", "type", "wire", "title", "message", "link", "data", "severity", "inbox"),
-    *("rooms", "exclude", "actor", "created_at", "expires_at"),
+    *("rooms", "exclude", "actor", "collapse_key", "created_at", "expires_at"),
 )
 ROOM = ("tenant", "room", "offset", "inbox", "shared", "type")
 DELIVERY = (
@@ -44,7 +44,9 @@ class Rows:
         self.expansions: list[tuple[Any, ...]] = []
         self.keys: list[tuple[Any, ...]] = []
 
-    def add(self, event: Event, data: str, rooms: str, exclude: str | None) -> None:
+    def add(
+        self, event: Event, data: str, rooms: str, exclude: str | None, collapse: str | None = None
+    ) -> None:
         tenant, offset, inbox, names = event.tenant, event.offset, event.inbox, event.rooms
         if event.created_at is not self._moment:
             self._moment, self._then = event.created_at, self._time(event.created_at)
@@ -52,7 +54,7 @@ class Rows:
         # fmt: off
         self.events.append((
             tenant, offset, event.id, event.type, event.wire, event.title, event.message, event.link,
-            data, event.severity, inbox, rooms, exclude, event.actor, self._then, expires,
+            data, event.severity, inbox, rooms, exclude, event.actor, collapse, self._then, expires,
         ))
         # fmt: on
         if len(names) == 1 and not event.exclude:

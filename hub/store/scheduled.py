@@ -8,12 +8,13 @@ event.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.drafts import Contact, Draft, IdempotencyKey
@@ -58,6 +59,7 @@ class Scheduled:
             "draft": _encode(draft),
             "send_at": draft.send_at,
             "created_at": now,
+            "collapse_key": draft.collapse_key,
         }
         async with self._db.write() as conn:
             if key is not None:
@@ -65,6 +67,8 @@ class Scheduled:
                 if given is not None:
                     return given, True
                 await conn.execute(insert(tables.idempotency_keys), key_row(tenant, key, answer, now))
+            if draft.collapse_key is not None:
+                await supersede(conn, tenant, draft.collapse_key, draft.to, before=id)
             await conn.execute(insert(tables.scheduled), row)
         return answer, False
 
@@ -86,6 +90,24 @@ class Scheduled:
         async with self._db.write() as conn:
             gone = await conn.execute(delete(tables.scheduled).where(_S.id == id, _S.tenant == tenant))
         return gone.rowcount > 0
+
+
+async def supersede(
+    conn: AsyncConnection, tenant: str, key: str, rooms: Collection[str], *, before: str
+) -> None:
+    """Take `rooms` out of the drafts with this collapse key and an id before `before`: something newer went
+    there, or will go. A draft that has nobody left is forgotten."""
+    wanted = select(tables.scheduled).where(_S.tenant == tenant, _S.collapse_key == key, _S.id < before)
+    for row in (await conn.execute(wanted)).all():
+        draft = _decode(row.draft)
+        rest = tuple([room for room in draft.to if room not in rooms])
+        if rest == draft.to:
+            continue
+        if rest or draft.near is not None:
+            less = _encode(replace(draft, to=rest))
+            await conn.execute(update(tables.scheduled).where(_S.id == row.id).values(draft=less))
+        else:
+            await conn.execute(delete(tables.scheduled).where(_S.id == row.id))
 
 
 async def _given(conn: AsyncConnection, tenant: str, key: IdempotencyKey) -> bytes | None:

@@ -142,6 +142,14 @@ scheduled = Table(
     Column("draft", Text, nullable=False),
     Column("send_at", UtcDateTime, nullable=False, index=True),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("collapse_key", Name),
+    Index(
+        "ix_scheduled_collapse",
+        "tenant",
+        "collapse_key",
+        sqlite_where=text("collapse_key IS NOT NULL"),
+        postgresql_where=text("collapse_key IS NOT NULL"),
+    ),
 )
 
 # What one user did with one notification. `read` null: follow the watermark in read_marks.

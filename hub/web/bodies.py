@@ -19,6 +19,7 @@ from hub.web.context import WebOptions
 from hub.web.fields import (
     Actor,
     Addressee,
+    CollapseKey,
     DiscordWebhook,
     Email,
     Faults,
@@ -58,7 +59,7 @@ class Common(Form):
     severity: Severity | None = None
     send_at: Moment | None = None
     expires_at: Moment | None = None
-    collapse_key: None = None
+    collapse_key: CollapseKey | None = None
     exclude: Excluded | None = None
     actor: Actor | None = None
     tenant_id: TenantId | None = None
@@ -153,6 +154,7 @@ def notification(body: Any, *, tenant: str, options: WebOptions) -> Draft:
         expires_at=form.expires_at,
         exclude=exclude,
         actor=form.actor,
+        collapse_key=form.collapse_key,
     )
 
 

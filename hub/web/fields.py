@@ -258,6 +258,12 @@ Actor = Annotated[
     AfterValidator(_one_line),
     shown(r"^[^\u0000-\u001f\u007f]+$", "user:7"),
 ]
+CollapseKey = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=128),
+    AfterValidator(_one_line),
+    shown(r"^[^\u0000-\u001f\u007f]+$", "booking-17"),
+]
 Link = Annotated[
     str,
     StringConstraints(min_length=1, max_length=2048),

@@ -39,7 +39,7 @@ async def test_the_whole_body_becomes_one_draft(web: Doors) -> None:
         "severity": "success",
         "sendAt": "2026-11-21T12:00:00+02:00",
         "expiresAt": "2026-11-22T10:00:00Z",
-        "collapseKey": None,
+        "collapseKey": "booking-17",
         "exclude": ["user:7"],
         "actor": "user:7",
     }
@@ -58,6 +58,7 @@ async def test_the_whole_body_becomes_one_draft(web: Doors) -> None:
             link="/b/17",
             channels=("inApp", "email"),
             severity="success",
+            collapse_key="booking-17",
             send_at=datetime(2026, 11, 21, 10, tzinfo=UTC),
             expires_at=datetime(2026, 11, 22, 10, tzinfo=UTC),
             exclude=("user:7",),

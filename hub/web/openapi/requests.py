@@ -61,7 +61,7 @@ _SAID = {
     "severity": "the type's own when it is left out",
     "sendAt": "send it then; with its zone",
     "expiresAt": "from then on it is neither shown nor replayed; later than `sendAt`, with its zone",
-    "collapseKey": "not supported: leave it out",
+    "collapseKey": "it takes the place of what was sent to the same rooms under the same key before",
     "actor": "who caused it",
     "durable": "false: not in the log either, only for who is connected now",
     "tenantId": "the tenant, with a key of the whole platform; another key's own at most",

@@ -119,9 +119,13 @@ def upgrade() -> None:
     _partial("ix_deliveries_provider_id", "deliveries", ["provider_id"], "provider_id IS NOT NULL")
     collapse = ["tenant", "collapse_key", "offset"]
     _partial("ix_events_collapse", "events", collapse, "collapse_key IS NOT NULL")
+    op.add_column("scheduled", sa.Column("collapse_key", NAME, nullable=True))
+    _partial("ix_scheduled_collapse", "scheduled", ["tenant", "collapse_key"], "collapse_key IS NOT NULL")
 
 
 def downgrade() -> None:
+    op.drop_index("ix_scheduled_collapse", "scheduled")
+    op.drop_column("scheduled", "collapse_key")
     op.drop_index("ix_events_collapse", "events")
     for name in ("provider_id", "digest_of", "digest"):
         op.drop_index(f"ix_deliveries_{name}", "deliveries")
