@@ -202,11 +202,12 @@ def test_a_busy_port_is_one_line_and_nothing_is_started(tmp_path: Path, shared: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_simulated_providers_take_what_is_sent(tmp_path: Path) -> None:
+def test_simulated_providers_take_what_is_sent_and_say_that_it_arrived(tmp_path: Path) -> None:
     with Dev(tmp_path / "simulated", "--simulate") as dev:
         where = dev.line("every provider is simulated").rpartition(" ")[2]
         dev.ready()
-        body = {"tenantId": "default", "type": "booking.confirmed", "channels": ["email", "sms"]}
+        desk = next(person for person in HOTELS[0].people if person.role == "ADMIN")
+        body = {"tenantId": HOTELS[0].id, "type": "booking.confirmed", "channels": ["email", "sms"]}
         body |= {
             "to": {"id": "7", "email": "seven@example.com", "phone": "+84900000000"},
             "data": {"guestName": "Ana", "propertyName": "P"},
@@ -215,6 +216,9 @@ def test_simulated_providers_take_what_is_sent(tmp_path: Path) -> None:
         assert sent.status == 202
         wanted = {delivery["id"] for delivery in sent.body["deliveries"]}
         for ledger in until(where):
-            if set(ledger.body["accepts"]) == wanted and ledger.body["callbacks"]:
+            said = [(item["event"], item["answer"]) for item in ledger.body["callbacks"]]
+            if set(ledger.body["accepts"]) == wanted and said.count(("delivered", 204)) == 2:
                 break
         assert {entry["provider"] for entry in ledger.body["requests"]} == {"sendgrid", "twilio"}
+        shown = f"{dev.url}/admin/deliveries?status=delivered"
+        assert wanted == {item["id"] for item in ask(shown, token=dev.token(desk.id)).body}
