@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -17,6 +17,10 @@ from hub.providers.receipt import Provider
 from hub.providers.sandbox import Sandbox
 from hub.providers.smtp import Smtp
 from hub.settings import Settings, SettingsRefused
+
+if TYPE_CHECKING:
+    from hub.providers.calls import Calls
+    from hub.providers.targets import Targets
 
 APPRISE = "apprise:"  # an address that only Apprise can use
 VAPID_FILE = "vapid.key"  # in the data directory
@@ -72,7 +76,7 @@ def _makers(settings: Settings, keep: Keep) -> dict[str, Callable[[], Provider]]
     timeout = settings.provider_timeout
     bounds: dict[str, Any] = {"timeout": timeout, "threads": settings.worker_concurrency}
 
-    def calls() -> Any:
+    def calls() -> Calls:
         from hub.providers.calls import Calls
 
         return Calls(targets(settings), timeout=timeout)
@@ -158,7 +162,8 @@ def _makers(settings: Settings, keep: Keep) -> dict[str, Callable[[], Provider]]
     }
 
 
-def targets(settings: Settings) -> Any:
+def targets(settings: Settings) -> Targets:
+    """Where requests may go whose URL a user has chosen."""
     from hub.providers.targets import Targets
 
     return Targets(allowed=settings.private_targets, loopback=settings.development)

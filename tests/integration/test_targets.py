@@ -6,9 +6,12 @@ import socket
 from typing import Any
 
 import pytest
+from aiohttp import web
 
+from hub.cluster.embedded import free_port
 from hub.providers.apprise import ADMINS, Apprise, AppriseRefused
 from hub.providers.calls import Answer, Calls
+from hub.providers.gateway import Gateway
 from hub.providers.receipt import Permanent, Receipt, Temporary
 from hub.providers.targets import TargetRefused, Targets
 from hub.simulator.server import Simulator
@@ -142,6 +145,22 @@ async def test_a_named_host_is_allowed_wherever_it_leads(named: dict[str, str], 
     answer = await calls.ask("GET", simulator.url.replace("127.0.0.1", "sms.internal"))
     assert isinstance(answer, Answer)
     await calls.close()
+
+
+async def test_a_redirect_is_an_answer_and_not_followed(simulator: Simulator) -> None:
+    async def away(_request: web.Request) -> web.Response:
+        raise web.HTTPTemporaryRedirect(f"{simulator.url}/sms")
+
+    app, port = web.Application(), free_port()
+    app.router.add_route("*", "/", away)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    gateway = Gateway(Calls(Targets(loopback=True), timeout=5), f"http://127.0.0.1:{port}/")
+    assert isinstance(await gateway.send(message("sms")), Permanent)
+    assert list(simulator.ledger.of()) == []
+    await gateway.close()
+    await runner.cleanup()
 
 
 def test_other_hosts_than_the_listed_are_refused_unless_the_operator_has_named_them() -> None:
