@@ -272,7 +272,7 @@ function field(text: string, control: HTMLElement): HTMLElement {
 
 function merged(before: Now, change: Change): Now {
   const types = { ...before.types };
-  for (const [type, channels] of Object.entries(change.types ?? {})) types[type] = { ...types[type], ...channels };
+  for (const [type, channels] of Object.entries(change.types ?? {})) types[type] = { ...types[type], ...channels } as Record<string, boolean>;
   return { ...before, ...change, types } as Now;
 }
 
