@@ -32,16 +32,27 @@ class Ids:
         if milliseconds > self._milliseconds:
             self._milliseconds = milliseconds
             self._number = number = self._chance.getrandbits(79)
-            self._head = _text(milliseconds, 5) + _text(number >> 20, 6)
+            self._head = _time(milliseconds) + _chance(number)
         else:
             self._number = number = self._number + 1
             if not number & 0xFFFFF:
-                self._head = _text(self._milliseconds, 5) + _text(number >> 20, 6)
+                self._head = _time(self._milliseconds) + _chance(number)
         return self._head + _PAIRS[number >> 10 & 1023] + _PAIRS[number & 1023]
 
 
-def _text(number: int, pairs: int) -> str:
-    return "".join(_PAIRS[number >> 10 * place & 1023] for place in reversed(range(pairs)))
+# Written out: they are called for most ids, and a loop takes three times as long.
+def _time(number: int) -> str:
+    """The first ten characters."""
+    pairs = _PAIRS
+    head = pairs[number >> 40 & 1023] + pairs[number >> 30 & 1023] + pairs[number >> 20 & 1023]
+    return head + pairs[number >> 10 & 1023] + pairs[number & 1023]
+
+
+def _chance(number: int) -> str:
+    """The next twelve."""
+    pairs = _PAIRS
+    head = pairs[number >> 70 & 1023] + pairs[number >> 60 & 1023] + pairs[number >> 50 & 1023]
+    return head + pairs[number >> 40 & 1023] + pairs[number >> 30 & 1023] + pairs[number >> 20 & 1023]
 
 
 new_id = Ids()
