@@ -1,4 +1,4 @@
-"""Tenants on one hub: how they ask, connect, leave and come back, and who is online.
+"""Tenants on one installation: how they ask, connect, leave and come back, and who is online.
 
 A step checks its own answer: what is the tenant's own is there. What nobody may ever see is for the
 `Lookout`, which reads everything that comes back. What is sent is in `posts`, and what one tries with what
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Collection, Sequence
+from itertools import chain, cycle
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -40,14 +41,21 @@ class Answer(NamedTuple):
 
 
 class Neighbours:
-    """Some tenants that live on one hub, and their open lines."""
+    """Some tenants that live on the same processes, and their open lines. Whatever they do, they do at one
+    after the other."""
 
-    def __init__(self, hub: Living, lookout: Lookout, most: int = 3) -> None:
-        self.hub = hub
+    def __init__(self, hubs: Sequence[Living], lookout: Lookout, most: int = 3) -> None:
+        self.hubs = hubs
+        self._next = cycle(hubs)
         self.lookout = lookout
         self.tenants = tenants(most)
         self.lines: dict[str, list[Line]] = {tenant.name: [] for tenant in self.tenants}
         self._tokens = 0
+
+    @property
+    def hub(self) -> Living:
+        """Whose turn it is."""
+        return next(self._next)
 
     # -- who asks ------------------------------------------------------------------------------------
     def token(self, who: Person) -> str:
@@ -151,9 +159,13 @@ class Neighbours:
         return gone
 
     async def _until_known(self, tenant: Tenant) -> None:
-        sessions = self.hub.hub.sessions
         expected = len(self.lines[tenant.name])
-        await eventually(lambda: sum(one.who.tenant == tenant.name for one in sessions.all()) == expected)
+
+        def known() -> int:
+            everywhere = chain.from_iterable(hub.hub.sessions.all() for hub in self.hubs)
+            return sum(one.who.tenant == tenant.name for one in everywhere)
+
+        await eventually(lambda: known() == expected)
 
     def speaking(self, tenant: Tenant, place: int) -> Line | None:
         """One that can send something."""

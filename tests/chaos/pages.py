@@ -15,6 +15,7 @@ USER_PAGES = (
     "/notifications/unread-count?tenant={other}",
     "/notifications/stats",
     "/notifications/stats?tenantId={other}",
+    "/notifications/preferences?tenantId={other}",
 )
 ADMIN_PAGES = (
     "/admin/notifications/logs?limit=100",
@@ -29,6 +30,7 @@ ADMIN_PAGES = (
     "/admin/audit?limit=100",
     "/admin/suppressions?limit=100&tenant={other}",
     "/admin/audit?action=key.create&tenant={other}",
+    "/admin/preferences?tenant={other}",
     "/admin/presence?user=42",
     "/admin/presence?room=user:42&tenantId={other}",
 )
@@ -43,6 +45,8 @@ async def reads(near: Neighbours, tenant: Tenant, other: Tenant, who: Person, pa
     if isinstance(answer.json, list):
         assert [item["id"] for item in answer.json] == stands[: len(answer.json)]
         assert answer.headers["X-Total-Count"] == str(len(stands))
+    elif "preferences" in page:
+        assert tenant.canary("wish") in answer.text
     elif "unread-count" in page:
         assert answer.json == {"count": tenant.unread(who)}
     elif other.cursors:
@@ -75,5 +79,7 @@ async def administers(near: Neighbours, tenant: Tenant, other: Tenant, page: str
         found = {row["id"]: row["notificationId"] for row in answer.json}
         assert found.items() <= tenant.mailed.items()
         assert "limit=100" not in path or len(found) == min(100, len(tenant.mailed))
+    elif "preferences" in path:
+        assert tenant.canary("wish") in answer.text
     elif "api-keys" in path or "key.create" in path:
         assert tenant.canary("key") in answer.text

@@ -1,7 +1,7 @@
 """What tenants are sent, by every door that takes it; and that it arrives with them, all of it.
 
-`move_in` gives each of them a key, somebody who listens, and a past. In the end `settle` says whether each
-line and each inbox has what its tenant was sent, and nothing else.
+`move_in` gives each of them a key, a wish, somebody who listens, and a past. In the end `settle` says whether
+each line and each inbox has what its tenant was sent, and nothing else.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from tests.chaos.tenants import Sent, Tenant
 
 
 async def move_in(near: Neighbours) -> None:
-    """Each has a key, somebody who listens, and a past."""
+    """Each has a key, a wish, somebody who listens, and a past."""
     for tenant in near.tenants:
         body = {"scopes": ["admin"], "name": tenant.canary("key")}
         made = await near.call(tenant, "POST", "/admin/api-keys", near.platform(tenant), body)
         tenant.key, tenant.key_id = made.json["secret"], made.json["id"]
         await near.call(tenant, "POST", "/admin/revoke", near.key(tenant), {"jti": tenant.canary("jti")})
+        wishes = {"types": {tenant.canary("wish"): {"email": False}}}
+        said = await near.call(tenant, "PUT", "/admin/preferences", near.key(tenant), wishes)
+        assert said.status == 200, said
         await near.connect(tenant, tenant.people[0], "websocket", recovery=True)
     for number, how in enumerate(("mail", "notification", "event", "row")):
         for tenant in near.tenants:

@@ -1,16 +1,17 @@
 """F16: nothing crosses from one tenant to another, whatever anybody does, in whatever order.
 
-A machine of hypothesis takes the steps: tenants with the same users, roles, sessions, topics and habits live
-on one hub and try what they can with what is the others'. After each step nobody has seen a secret of another
-tenant, on any wire, page, header, error or line of the log; in the end everybody has seen all of their own.
+A machine of hypothesis takes the steps: tenants with the same users, roles, sessions, topics and habits
+live on one hub, or on two processes and PostgreSQL, and try what they can with what is the others'. After
+each step nobody has seen a secret of another tenant, on any wire, page, header, error or line of the log; in
+the end everybody has seen all of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Coroutine, Iterator
-from typing import Any
+from collections.abc import Coroutine, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
@@ -42,11 +43,11 @@ people = st.integers(0, 3)
 
 
 class Stage:
-    """One hub for all runs, on a loop that moves while a step is taken."""
+    """The same processes for all runs, on a loop that moves while a step is taken."""
 
-    def __init__(self, runner: asyncio.Runner, hub: Living, lines: io.StringIO) -> None:
+    def __init__(self, runner: asyncio.Runner, hubs: Sequence[Living], lines: io.StringIO) -> None:
         self._runner = runner
-        self.hub = hub
+        self.hubs = hubs
         self.lines = lines
         self.lookout = Lookout()
         self.steps = 0
@@ -71,21 +72,33 @@ class Stage:
             raise
 
 
+class Extent(NamedTuple):
+    """`runs` of at most 60 steps; the long form takes `least` steps in all."""
+
+    database: str
+    processes: int
+    runs: int
+    least: int
+
+
+ONE = Extent("sqlite", 1, scaled(12, 200), 10_000)
+TWO = Extent("postgres", 2, scaled(3, 100), 4_000)
+
+
 @pytest.fixture
 def stage(
-    sqlite_url: str,
+    request: pytest.FixtureRequest,
+    extent: Extent,
     valkey_url: str,
     prefix: str,
     log_lines: io.StringIO,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Stage]:
-    # What is nobody's is waited for; there is no other process that could have it.
+    # What is nobody's is waited for; no process has it.
     monkeypatch.setattr("hub.services.disconnect.PATIENCE", 0.02)
-    port = free_port()
     given = Settings(
         env="test",
-        port=port,
-        database_url=sqlite_url,
+        database_url=request.getfixturevalue(f"{extent.database}_url"),
         redis_url=valkey_url,
         redis_prefix=prefix,
         ring_events=3,  # so that some is replayed from memory and some from SQL
@@ -94,16 +107,19 @@ def stage(
     )
 
     async def start() -> Living:
-        hub = Living(await build(given), port)
+        port = free_port()
+        hub = Living(await build(given.model_copy(update={"port": port})), port)
         await hub.http.close()
         hub.http = aiohttp.ClientSession(hub.url, connector=aiohttp.TCPConnector(limit=0))
         return await hub.start()
 
     with asyncio.Runner() as runner:
-        hub = runner.run(start())
-        yield Stage(runner, hub, log_lines)
-        runner.run(hub.stop())
-        hub.watched.require_none()
+        hubs = [runner.run(start()) for _ in range(extent.processes)]
+        yield Stage(runner, hubs, log_lines)
+        for hub in hubs:
+            runner.run(hub.stop())
+        for hub in hubs:
+            hub.watched.require_none()
 
 
 class Isolation(RuleBasedStateMachine):
@@ -112,7 +128,7 @@ class Isolation(RuleBasedStateMachine):
     @initialize()
     def move_in(self) -> None:
         self.stage.lookout.leaks.clear()  # of a run before, which has failed
-        self.near = Neighbours(self.stage.hub, self.stage.lookout, TENANTS)
+        self.near = Neighbours(self.stage.hubs, self.stage.lookout, TENANTS)
         self.stage.run(posts.move_in(self.near))
 
     def both(self, pair: tuple[int, int]) -> tuple[Tenant, Tenant]:
@@ -246,14 +262,21 @@ def test_no_page_and_no_stream_is_left_out() -> None:
     assert read | streams | single == served
 
 
-def test_nothing_crosses_from_one_tenant_to_another(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    "extent",
+    [
+        pytest.param(ONE, id="one process"),
+        pytest.param(TWO, id="two processes and PostgreSQL", marks=pytest.mark.postgres),
+    ],
+)
+def test_nothing_crosses_from_one_tenant_to_another(stage: Stage, extent: Extent) -> None:
     def machine() -> Isolation:
         made = Isolation()
         made.stage = stage
         return made
 
     taken = settings(
-        max_examples=scaled(16, 200),
+        max_examples=extent.runs,
         stateful_step_count=60,
         derandomize=not LONG,
         deadline=None,
@@ -265,6 +288,6 @@ def test_nothing_crosses_from_one_tenant_to_another(stage: Stage) -> None:
         run_state_machine_as_test(machine, settings=taken)
     except Flaky as flaky:  # the steps are repeated, and it was a matter of time
         raise next(iter(stage.faults), flaky) from None
-    report("F16", steps=stage.steps, looks=stage.lookout.looks)
+    report(f"F16, {extent.processes} on {extent.database}", steps=stage.steps, looks=stage.lookout.looks)
     if LONG:
-        assert stage.steps >= 10_000
+        assert stage.steps >= extent.least
