@@ -16,6 +16,7 @@ USER_PAGES = (
     "/notifications/stats",
     "/notifications/stats?tenantId={other}",
     "/notifications/preferences?tenantId={other}",
+    "/me/push-subscriptions?tenantId={other}",
 )
 ADMIN_PAGES = (
     "/admin/notifications/logs?limit=100",
@@ -42,7 +43,9 @@ async def reads(near: Neighbours, tenant: Tenant, other: Tenant, who: Person, pa
     answer = await near.call(tenant, "GET", page.format(other=other.name), headers)
     assert answer.status == 200, answer
     stands = tenant.inbox(who)
-    if isinstance(answer.json, list):
+    if "push" in page:
+        assert [one["userAgent"] for one in answer.json] == [tenant.canary("browser")] * (who.id == "42")
+    elif isinstance(answer.json, list):
         assert [item["id"] for item in answer.json] == stands[: len(answer.json)]
         assert answer.headers["X-Total-Count"] == str(len(stands))
     elif "preferences" in page:

@@ -12,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hub.domain.delivery import DeliveryUpdate
+from hub.web.openapi.examples import PUSH_SUBSCRIPTION
 from tests.chaos.neighbours import Neighbours
 from tests.chaos.tenants import Sent, Tenant
 
 
 async def move_in(near: Neighbours) -> None:
-    """Each has a key, a wish, somebody who listens, and a past."""
+    """Each has a key, a wish, a browser, somebody who listens, and a past."""
     for tenant in near.tenants:
         body = {"scopes": ["admin"], "name": tenant.canary("key")}
         made = await near.call(tenant, "POST", "/admin/api-keys", near.platform(tenant), body)
@@ -26,6 +27,11 @@ async def move_in(near: Neighbours) -> None:
         wishes = {"types": {tenant.canary("wish"): {"email": False}}}
         said = await near.call(tenant, "PUT", "/admin/preferences", near.key(tenant), wishes)
         assert said.status == 200, said
+        endpoint = f"https://push.example.com/{tenant.canary('push')}"
+        own = near.person(tenant.people[0]) | {"User-Agent": tenant.canary("browser")}
+        body = {**PUSH_SUBSCRIPTION, "endpoint": endpoint}
+        said = await near.call(tenant, "POST", "/me/push-subscriptions", own, body)
+        assert said.status == 201, said
         await near.connect(tenant, tenant.people[0], "websocket", recovery=True)
     for number, how in enumerate(("mail", "notification", "event", "row")):
         for tenant in near.tenants:

@@ -128,6 +128,9 @@ async def marks(
         for method, path in paths:
             answer = await near.call(tenant, method, path, near.person(who))
             assert answer.refused == (404, "notification_unknown"), path
+        path = f"/admin/notifications/{id}/timeline?userId={who.id}"
+        answer = await near.call(tenant, "GET", path, near.admins(tenant)[place % 3])
+        assert answer.refused == (404, "notification_unknown"), path
         if (one := near.speaking(tenant, place)) is not None:
             for event, data in (("markNotificationRead", {"id": id}), ("markSeen", {"ids": [id]})):
                 said = await one.ask(event, data)

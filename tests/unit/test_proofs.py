@@ -27,6 +27,17 @@ A_KEY = (ADMIN, "test_a_key_is_shown_once_works_and_can_be_ended")
 A_TENANT = (ADMIN, "test_the_platform_creates_and_lists_tenants")
 ON_CHANNELS = "integration/test_events_described.py"
 TRIED = ("integration/test_described.py", "test_what_is_described_is_what_happens")
+SUPPRESSED = (
+    "integration/test_suppressions.py",
+    "test_an_address_is_added_obeyed_seen_and_taken_back",
+)
+BROWSERS = "integration/test_push_subscriptions.py"
+A_BROWSER = (BROWSERS, "test_a_browser_is_signed_on_listed_and_signed_off")
+CALLED_BACK = (
+    "integration/test_provider_doors.py",
+    "test_what_a_provider_says_is_live_on_the_persons_and_the_admins_screens",
+)
+ENDED = "integration/test_unsubscribe.py"
 DEMO = ("browser/test_demo_page.py", "test_a_booking_shows_at_once_as_event_count_toast_and_notification")
 PROOFS: dict[str, tuple[str, str]] = {
     "GET /notifications/sse": (ON_CHANNELS, "test_everything_on_streams_is_described_in_each_dialect"),
@@ -94,6 +105,23 @@ PROOFS: dict[str, tuple[str, str]] = {
     "POST /admin/api-keys": A_KEY,
     "GET /admin/api-keys": A_KEY,
     "DELETE /admin/api-keys/{id}": A_KEY,
+    "POST /me/push-subscriptions": A_BROWSER,
+    "GET /me/push-subscriptions": A_BROWSER,
+    "DELETE /me/push-subscriptions/{id}": A_BROWSER,
+    "GET /me/push-subscriptions/key": (BROWSERS, "test_the_key_is_the_hubs_own_and_nothing_goes_without_it"),
+    "GET /admin/suppressions": SUPPRESSED,
+    "POST /admin/suppressions": SUPPRESSED,
+    "DELETE /admin/suppressions/{channel}/{id}": SUPPRESSED,
+    "POST /providers/twilio/status": CALLED_BACK,
+    "POST /providers/sendgrid/events": CALLED_BACK,
+    "POST /providers/resend/events": CALLED_BACK,
+    "GET /unsubscribe/{token}": (ENDED, "test_looking_changes_nothing_and_the_page_asks"),
+    "POST /unsubscribe/{token}": (ENDED, "test_one_click_switches_off_one_type_of_one_person"),
+    "GET /admin": ("browser/test_dashboard.py", "test_only_an_admin_comes_in_and_the_token_stays_in_the_tab"),
+    "GET /admin/notifications/{id}/timeline": (
+        "browser/test_dashboard.py",
+        "test_a_dead_letter_is_found_tried_again_and_its_story_read",
+    ),
     "GET /admin/preferences": DEFAULTS,
     "PUT /admin/preferences": DEFAULTS,
     "GET /admin/audit": (ADMIN, "test_the_audit_is_filtered_and_read_page_by_page"),
