@@ -194,7 +194,16 @@ def client_names() -> str:
     return str(made(heard, _registry().types.values()))
 
 
-CLIENT_TYPES = ("Envelope", "InboxItem", "InboxStats", "Location", "PreferencesChange", "ReadAll", "Step", "Ticket")
+CLIENT_TYPES = (
+    "Envelope",
+    "InboxItem",
+    "InboxStats",
+    "Location",
+    "PreferencesChange",
+    "ReadAll",
+    "Step",
+    "Ticket",
+)
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "transitions": transitions,

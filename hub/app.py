@@ -20,6 +20,7 @@ from hub.choices import (
     callback_readers,
     keep,
     limits,
+    overrides,
     patience,
     presence,
     registry,
@@ -70,7 +71,9 @@ from hub.services.reports import ReportsService
 from hub.services.revocations import Revocations
 from hub.services.session import SessionRules
 from hub.services.sessions import Sessions
+from hub.services.shipped import Shipped
 from hub.services.suppressions import SuppressionService
+from hub.services.templates import Bound, TemplatesService
 from hub.services.timers import Timers
 from hub.services.unsubscribe import UnsubscribeLinks, UnsubscribeService
 from hub.services.upkeep import DRAIN_SPREAD_MS, Upkeep
@@ -100,6 +103,7 @@ from hub.store.revocations import RevocationRows
 from hub.store.scheduled import Scheduled
 from hub.store.stats import Statistics
 from hub.store.suppressions import Suppressions
+from hub.store.templates import TemplateRows
 from hub.store.tenants import Tenants
 from hub.store.trail import Trail
 from hub.web.background import Background
@@ -179,10 +183,26 @@ class Hub:
             require_valid=self.revocations.require_valid,
         )
         self.links = UnsubscribeLinks(settings.link_secret, self.registry, public_url=settings.public_url)
+        words = Shipped(public_url=settings.public_url)
+        own = TemplateRows(db)
+        self._overrides = overrides(settings, own, self.publish, words)
         render = Render(
             public_url=settings.public_url,
+            shipped=words,
+            own=self._overrides,
             unsubscribe=self.links.unsubscribe_url,
             style=style(settings),
+        )
+        self.templates = TemplatesService(
+            own,
+            self._overrides,
+            words,
+            render,
+            self.registry,
+            bound=Bound(settings.template_bytes, settings.templates_per_tenant),
+            custom_types=settings.custom_types,
+            tenant=self.tokens.require_tenant,
+            clock=utc_now,
         )
         self._providers = providers(settings, self.outbox.add)
         channels = frozenset(self._providers)
@@ -353,6 +373,8 @@ class Hub:
         await self.bus.open()
         await self.revocations.look()
         self._background.spawn(self.revocations.watch())
+        await self._overrides.look()
+        self._background.spawn(self._overrides.watch())
         self._background.spawn(self._end_revoked())
         await self.presence.open()
         if self.settings.development:

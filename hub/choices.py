@@ -27,14 +27,18 @@ from hub.realtime.fanout import Fanout
 from hub.realtime.places import Limits
 from hub.services.calling import Patience
 from hub.services.jwks import KeySource
+from hub.services.overrides import Bounds, Overrides
 from hub.services.presence import PresenceRules, PresenceService
+from hub.services.publish import Publish
 from hub.services.relay import Relay
 from hub.services.render import Style
+from hub.services.shipped import Shipped
 from hub.services.timers import Keep
 from hub.services.tokens import Tokens
 from hub.settings import DEVELOPMENT_KEY, Settings, SettingsRefused
 from hub.store.events import EventLog
 from hub.store.keys import ApiKeys
+from hub.store.templates import TemplateRows
 from hub.web.context import WebOptions
 from hub.web.sockets import SocketOptions
 
@@ -132,6 +136,12 @@ def patience(settings: Settings) -> Patience:
         backoff=settings.delivery_backoff,
         backoff_max=settings.delivery_backoff_max,
     )
+
+
+def overrides(settings: Settings, rows: TemplateRows, publish: Publish, shipped: Shipped) -> Overrides:
+    """Tenants' own templates, and what they may use up."""
+    bounds = Bounds(settings.template_steps, settings.template_characters)
+    return Overrides(rows, publish, shipped, public_url=settings.public_url, bounds=bounds)
 
 
 def style(settings: Settings) -> Style:

@@ -322,6 +322,14 @@ class Settings(BaseSettings):
     breaker_seconds: float = setting(
         30.0, "seconds it rests before one delivery tries it; doubles up to ten times that", gt=0
     )
+    template_bytes: int = setting(32 << 10, "largest template of a tenant's own", ge=256, le=1 << 20)
+    template_steps: int = setting(
+        10_000, "steps (of loops, calls) one rendering of a tenant's own template may take", ge=100
+    )
+    template_characters: int = setting(
+        256 << 10, "characters one rendering of a tenant's own template may make", ge=1024
+    )
+    templates_per_tenant: int = setting(200, "templates of its own a tenant may have", ge=0)
     provider_timeout: float = setting(15.0, "seconds one call of a provider may take in all", gt=0)
     delivery_attempts: int = setting(8, "attempts before a delivery is dead", ge=1)
     delivery_lease: float = setting(60.0, "seconds a worker may hold a delivery", gt=0)

@@ -14,7 +14,8 @@ the doors turn it into a problem+json body, an `error` event or a `connect_error
     ├── Forbidden           403  somebody, but not this
     │   └── RoomForbidden, ScopeMissing, TenantForbidden, OriginForbidden, SignatureInvalid
     ├── Missing             404  TenantUnknown, PersonUnknown, NotificationUnknown, DeliveryUnknown,
-    │                            ConnectionUnknown, KeyUnknown, LinkInvalid, SubscriptionUnknown,
+    │                            ConnectionUnknown, KeyUnknown, TemplateUnknown, LinkInvalid,
+    │                            SubscriptionUnknown,
     │                            SuppressionUnknown, NotConfigured
     ├── Conflict            409  IdempotencyConflict (422), StateConflict
     ├── RateLimited         429  TooManyConnections
@@ -309,6 +310,15 @@ class ConnectionUnknown(Missing):
     """
 
     code, title = "connection_unknown", "Unknown connection"
+
+
+class TemplateUnknown(Missing):
+    """The tenant has no template of its own for this type, channel and language.
+
+    `GET /admin/templates` lists those that it has.
+    """
+
+    code, title = "template_unknown", "No such template"
 
 
 class KeyUnknown(Missing):

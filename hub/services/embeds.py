@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import Undefined
 
-from hub.services.sandbox import markdown
+from hub.services.printing import markdown
 from hub.services.wire import iso
 
 MAX_FIELDS = 25

@@ -13,7 +13,8 @@ from typing import Any
 from jinja2 import Template
 from jinja2.runtime import Context
 
-from hub.services.sandbox import BUDGET, Budget, Mode, line_of
+from hub.services.printing import BUDGET, Budget, Mode
+from hub.services.sandbox import line_of
 
 
 class TemplateFailed(Exception):

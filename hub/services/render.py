@@ -109,11 +109,19 @@ class Render:
         for kind in (type, DEFAULT):
             for chosen in self._of_type(tenant, kind, IN_APP, locale):
                 try:
-                    page = Page(chosen, context)
-                    return page.line("title") or None, page.block("text", "message").strip() or None
+                    return _title_and_message(chosen, context)
                 except TemplateFailed as fault:
                     _say_unfit(chosen, tenant, type, IN_APP, fault)
         return None, None
+
+    def in_app(
+        self, event: Event, *, locale: str | None, timezone: str | None, only: Chosen | None = None
+    ) -> tuple[str | None, str | None]:
+        """The in-app words of an event; with `only` by that template, which may raise `TemplateFailed`."""
+        reader = locale_of(locale)
+        if only is None:
+            return self._in_app(event.tenant, event.type, event.data, event.actor, reader, timezone)
+        return _title_and_message(only, self._context([event], reader, timezone))
 
     # -- outside -------------------------------------------------------------------------------------
     def message(self, claim: Claim, events: Sequence[Event], now: datetime) -> Message:
@@ -276,6 +284,11 @@ class Render:
         if (title, message) == (event.title, event.message):
             return self._in_app(event.tenant, event.type, event.data, event.actor, locale, timezone)
         return event.title, event.message
+
+
+def _title_and_message(chosen: Chosen, context: dict[str, Any]) -> tuple[str | None, str | None]:
+    page = Page(chosen, context)
+    return page.line("title") or None, page.block("text", "message").strip() or None
 
 
 def _say_unfit(chosen: Chosen, tenant: str, type: str, channel: str, fault: TemplateFailed) -> None:

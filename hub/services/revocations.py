@@ -12,21 +12,17 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import structlog
-
 from hub.domain.access import Principal
-from hub.domain.errors import StoreUnavailable, TokenRevoked
+from hub.domain.errors import TokenRevoked
 from hub.domain.revocation import Revocation, Revoked
 from hub.services.publish import Publish
+from hub.services.watching import Watch
 from hub.store.audit import Note
 from hub.store.revocations import RevocationRows
 
-LOOK_SECONDS = 1.0
 FORGET_SECONDS = 600.0
 PAGE = 1000
 ORDER = "revoked"  # what processes tell each other
-
-log = structlog.get_logger(__name__)
 
 
 class Revocations:
@@ -41,16 +37,14 @@ class Revocations:
         clock: Callable[[], datetime],
     ) -> None:
         self._rows = rows
-        self._publish = publish
         self._keep = keep
         self._clock = clock
         self._revoked = Revoked()
         self._forget_at = 0.0  # Unix seconds
         self._seen = 0  # the newest number that was read
-        self._hint = asyncio.Event()
         self._news = asyncio.Event()
         self._looking = asyncio.Lock()
-        publish.on_order(ORDER, lambda _: self._hint.set())
+        self._watch = Watch(publish, ORDER, self.look)
 
     def require_valid(self, who: Principal) -> None:
         """Raises `TokenRevoked`."""
@@ -75,7 +69,7 @@ class Revocations:
         )
         self._revoked.add([stored])
         self._news.set()
-        self._publish.order(ORDER)
+        self._watch.tell()
         return expires_at
 
     # -- keeping up ----------------------------------------------------------------------------------
@@ -102,16 +96,4 @@ class Revocations:
 
     async def watch(self) -> None:
         """Look for ever."""
-        while True:
-            try:
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._hint.wait()
-            except TimeoutError:
-                pass
-            self._hint.clear()
-            try:
-                await self.look()
-            except StoreUnavailable:
-                pass  # the store has said so itself; what is known stays in force
-            except Exception:
-                log.exception("revocations cannot be read", action="revocations.failed")
+        await self._watch.run()

@@ -2,24 +2,21 @@
 
 The templates that come with the hub run in Jinja's sandbox. A tenant's own run in a narrower one: only the
 statements of `_ALLOWED`, only the filters and methods listed here, no files, and a bounded number of steps
-and of characters, whatever is nested in what. Three ways of printing: as text, as HTML (escaped), and as
-Discord's markdown (escaped). Data is never read as a template. Knows no types and no channels.
+and of characters, whatever is nested in what. Data is never read as a template. Knows no types and no
+channels.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from types import BuiltinMethodType
-from typing import Any, Literal
+from typing import Any
 
 from jinja2 import (
     BaseLoader,
     Environment,
-    StrictUndefined,
     TemplateSyntaxError,
-    Undefined,
     nodes,
     pass_context,
 )
@@ -29,13 +26,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from hub.services import formats
+from hub.services.printing import BUDGET, Budget, Missing, Mode, code, finalize_for
 
-Mode = Literal["text", "html", "markdown"]
 MAX_RANGE = 1000
 MAX_NUMBER_BITS = 4096
-BUDGET = "_budget"  # under which a context holds its `Budget`
-_URL = re.compile(r"(https?://[^\s<>\[\]()*`|\"]+)")
-_MARKDOWN = re.compile(r"([\\*_~`|\[\]<>])")
 _FILTERS = (
     *("abs", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float", "groupby"),
     *("int", "items", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr"),
@@ -50,7 +44,7 @@ _METHODS = frozenset(
 )
 _ALLOWED: tuple[type[nodes.Node], ...] = (
     *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.Block, nodes.If, nodes.For, nodes.With),
-    *(nodes.Assign, nodes.AssignBlock, nodes.FilterBlock, nodes.Name, nodes.NSRef, nodes.Const, nodes.Tuple),
+    *(nodes.Assign, nodes.AssignBlock, nodes.FilterBlock, nodes.Name, nodes.Const, nodes.Tuple),
     *(
         nodes.List,
         nodes.Dict,
@@ -72,43 +66,6 @@ _STATEMENTS: dict[type[nodes.Node], str] = {
 }
 
 
-class Missing(StrictUndefined):
-    """What the data does not hold: false when asked, an error when printed."""
-
-    __slots__ = ()
-
-    def __bool__(self) -> bool:  # type: ignore[override]  # the parent's never returns
-        return False
-
-
-class Raw(str):
-    """Markdown that is meant as such."""
-
-    __slots__ = ()
-
-
-class Budget:
-    """What one rendering may still use: steps (of loops, calls) and characters."""
-
-    __slots__ = ("characters", "steps")
-
-    def __init__(self, *, steps: int, characters: int) -> None:
-        self.steps = steps
-        self.characters = characters
-
-    def step(self, characters: int = 0) -> None:
-        """One more step that prints so much fixed text. Raises `SecurityError`."""
-        self.steps -= 1
-        if self.steps < 0:
-            raise SecurityError("the template takes too many steps")
-        self.print(characters)
-
-    def print(self, characters: int) -> None:
-        self.characters -= characters
-        if self.characters < 0:
-            raise SecurityError("the template makes too much text")
-
-
 def shipped(loader: BaseLoader, mode: Mode, public_url: str | None) -> Environment:
     """For the hub's own templates."""
     return _set_up(
@@ -116,7 +73,7 @@ def shipped(loader: BaseLoader, mode: Mode, public_url: str | None) -> Environme
             loader=loader,
             undefined=Missing,
             autoescape=mode == "html",
-            finalize=_finalize(mode),
+            finalize=finalize_for(mode),
             auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -130,7 +87,7 @@ def bounded(mode: Mode, public_url: str | None) -> Environment:
     environment = Bounded(
         undefined=Missing,
         autoescape=mode == "html",
-        finalize=_finalize(mode),
+        finalize=finalize_for(mode),
         trim_blocks=True,
         lstrip_blocks=True,
         cache_size=0,
@@ -175,9 +132,15 @@ class Bounded(ImmutableSandboxedEnvironment):
     def call(self, context: Context, function: Any, *args: Any, **kwargs: Any) -> Any:
         _budget(context).step()
         name = getattr(function, "__name__", "")
-        if isinstance(function, BuiltinMethodType) and name not in _METHODS:
+        of_data = isinstance(
+            getattr(function, "__self__", None), str | bytes | list | tuple | dict | int | float
+        )
+        if (of_data or isinstance(function, BuiltinMethodType)) and name not in _METHODS:
             raise SecurityError(f"{name}() is not available")
         return super().call(context, function, *args, **kwargs)
+
+    def wrap_str_format(self, value: Any) -> None:
+        """Nothing stands in for `format`, so `call` sees what it is."""
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         _budget(context).step()
@@ -303,37 +266,6 @@ def _size(value: Any) -> int:
 
 def _bits(value: int | float) -> int:
     return value.bit_length() if isinstance(value, int) else 64
-
-
-# -- printing --------------------------------------------------------------------------------------------
-def _finalize(mode: Mode) -> Callable[..., Any]:
-    """What happens to each value that is printed: it is counted, and escaped where Jinja does not do so."""
-
-    @pass_context
-    def finalize(context: Context, value: Any) -> Any:
-        if isinstance(value, Undefined):
-            return value  # fails where it is printed
-        if mode == "markdown":
-            value = markdown(value)
-        budget: Budget | None = context.get(BUDGET)
-        if budget is not None:
-            budget.print(len(value) if isinstance(value, str) else len(str(value)))
-        return value
-
-    return finalize
-
-
-def markdown(value: Any) -> str:
-    """A value as Discord shows it letter by letter; links stay links."""
-    if isinstance(value, Raw):
-        return value
-    parts = _URL.split(str(value))
-    return "".join(part if place % 2 else _MARKDOWN.sub(r"\\\1", part) for place, part in enumerate(parts))
-
-
-def code(value: object, most: int = 500) -> Raw:
-    """At most `most` characters of a text as a block of code, which nothing inside can end."""
-    return Raw("```\n" + str(value)[:most].replace("```", "'''") + "\n```")
 
 
 def line_of(error: BaseException) -> int | None:

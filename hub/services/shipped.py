@@ -15,7 +15,8 @@ from typing import NamedTuple
 from babel import Locale
 from jinja2 import Environment, FileSystemLoader, Template
 
-from hub.services.sandbox import Mode, shipped
+from hub.services.printing import Mode
+from hub.services.sandbox import shipped
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 DEFAULT = "default"

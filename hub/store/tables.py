@@ -357,7 +357,8 @@ push_subscriptions = Table(
     Index("ix_push_subscriptions_user", "tenant", "user"),
 )
 
-# A tenant's own words in place of the ones that come with the hub. `locale` "": for every locale.
+# A tenant's own words in place of the ones that come with the hub. `locale` "": for every language. `source`
+# "": taken back. `version` follows the order of the commits, so whoever has seen one has seen all before it.
 templates = Table(
     "templates",
     metadata,
@@ -366,8 +367,9 @@ templates = Table(
     Column("channel", String(16), primary_key=True),
     Column("locale", String(35), primary_key=True),
     Column("source", Text, nullable=False),
-    Column("updated_at", UtcDateTime, nullable=False, index=True),
+    Column("updated_at", UtcDateTime, nullable=False),
     Column("updated_by", Name, nullable=False),
+    Column("version", BigInteger, nullable=False, index=True),
 )
 
 # How much of a budget is spent: one row for each window in which something was sent.

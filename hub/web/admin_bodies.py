@@ -19,10 +19,12 @@ from hub.web.fields import (
     Faults,
     Form,
     Line,
+    Locale,
     Model,
     Moment,
     Role,
     TenantId,
+    Timezone,
     TypeName,
     UserId,
     read,
@@ -32,6 +34,7 @@ from hub.web.fields import (
 
 BROADCAST_TYPE = "system.maintenance"
 CLOCK = timedelta(seconds=30)  # what an admin's clock may be ahead
+Source = Annotated[str, StringConstraints(max_length=1 << 20)]
 
 
 def _session(value: str) -> str:
@@ -77,6 +80,27 @@ class TenantBody(Form):
     """`POST /admin/tenants`."""
 
     id: Annotated[str, AfterValidator(_tenant), shown(f"^{TENANT_PATTERN.pattern}$", "acme")]
+
+
+class TemplateBody(Form):
+    """`PUT /admin/templates/{type}/{channel}`."""
+
+    source: Source
+    locale: Locale | None = None
+    data: dict[str, Any] | None = None
+    tenant_id: TenantId | None = None
+
+
+class PreviewBody(Form):
+    """`POST /admin/templates/preview`."""
+
+    type: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    channel: bodies.Channel
+    locale: Locale | None = None
+    timezone: Timezone | None = None
+    data: dict[str, Any] | None = None
+    source: Source | None = None
+    tenant_id: TenantId | None = None
 
 
 class Revoke(NamedTuple):
@@ -130,6 +154,16 @@ def key(body: Mapping[str, Any]) -> KeyBody:
 def tenant(body: Mapping[str, Any]) -> str:
     """Raises `ValidationFailed`."""
     return _form(TenantBody, body).id
+
+
+def template(body: Any) -> TemplateBody:
+    """Raises `ValidationFailed`."""
+    return _form(TemplateBody, body)
+
+
+def preview(body: Any) -> PreviewBody:
+    """Raises `ValidationFailed`."""
+    return _form(PreviewBody, body)
 
 
 def _form(kind: type[Model], body: Any) -> Model:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from hub.services.session import Session
     from hub.services.sessions import Sessions
     from hub.services.suppressions import SuppressionService
+    from hub.services.templates import TemplatesService
     from hub.services.unsubscribe import UnsubscribeService
     from hub.services.whereabouts import Whereabouts
     from hub.web.plain import Plain
@@ -164,6 +165,8 @@ class Services(Protocol):
     def whereabouts(self) -> Whereabouts: ...
     @property
     def admin(self) -> AdminService: ...
+    @property
+    def templates(self) -> TemplatesService: ...
     @property
     def reports(self) -> ReportsService: ...
     @property

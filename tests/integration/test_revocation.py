@@ -73,7 +73,7 @@ async def test_what_is_revoked_ends_on_every_transport_of_every_process(
 ) -> None:
     given = {} if redis else AWAY
     if redis:  # the bus alone has to bring it
-        monkeypatch.setattr("hub.services.revocations.LOOK_SECONDS", 3600.0)
+        monkeypatch.setattr("hub.services.watching.LOOK_SECONDS", 3600.0)
     here, there = await living(**given), await living(**given)
     token, other = old(here), old(here, "7", iat=int(time.time()) + 20)
     stays = Ear(there.url, other)

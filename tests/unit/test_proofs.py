@@ -19,6 +19,8 @@ CONTRACT, MARKS = "integration/test_web_contract.py", "integration/test_inbox_ma
 ADMIN, REPORTS = "integration/test_admin.py", "integration/test_admin_reports.py"
 STREAMS, PAGES = "integration/test_stream_paths.py", "unit/test_web_pages.py"
 EACH_MARK = (MARKS, "test_each_mark_changes_its_own_fields_and_doing_it_twice_changes_nothing")
+OWN_WORDS = "integration/test_templates_own.py"
+TEMPLATES = (OWN_WORDS, "test_a_tenants_words_are_put_in_force_and_taken_back")
 PREFERENCES = "integration/test_preferences.py"
 WISHES = (PREFERENCES, "test_what_is_said_stays_until_it_is_taken_back_and_is_told_live")
 DEFAULTS = (PREFERENCES, "test_a_tenants_defaults_hold_for_who_has_said_nothing")
@@ -124,6 +126,11 @@ PROOFS: dict[str, tuple[str, str]] = {
     ),
     "GET /admin/preferences": DEFAULTS,
     "PUT /admin/preferences": DEFAULTS,
+    "GET /admin/templates": TEMPLATES,
+    "GET /admin/templates/{type}/{channel}": TEMPLATES,
+    "PUT /admin/templates/{type}/{channel}": TEMPLATES,
+    "DELETE /admin/templates/{type}/{channel}": TEMPLATES,
+    "POST /admin/templates/preview": (OWN_WORDS, "test_a_preview_shows_what_a_reader_would_get"),
     "GET /admin/audit": (ADMIN, "test_the_audit_is_filtered_and_read_page_by_page"),
     "POST /admin/tenants": A_TENANT,
     "GET /admin/tenants": A_TENANT,

@@ -11,6 +11,8 @@ from hub.domain.errors import (
     RoomInvalid,
     StateConflict,
     SuppressionUnknown,
+    TemplateUnknown,
+    TypeUnknown,
     ValidationFailed,
 )
 from hub.web.openapi import examples
@@ -29,12 +31,21 @@ from hub.web.openapi.parameters import (
     TYPE,
 )
 from hub.web.openapi.sending import SENDS
-from hub.web.openapi.shapes import OUTSIDE, ROOM, ULID, USER, many, ref, text, words
+from hub.web.openapi.shapes import CHANNEL, OUTSIDE, ROOM, ULID, USER, many, ref, text, words
 
 _ADMIN = "Admin"
 _PLATFORM = "Platform"
 _READS = (Invalid, ValidationFailed)
 _DEFAULTS = json("What the tenant has said", ref("Defaults"))
+_TEMPLATE = (
+    path("type", text(pattern="^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$", examples=["booking.created"])),
+    path("channel", CHANNEL),
+    query(
+        "locale",
+        text(pattern="^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,4}$", examples=["vi"]),
+        "the reader's language; without it, the template for every language",
+    ),
+)
 _KEY_ID = path("id", ULID, "the id of an API key")
 
 
@@ -223,6 +234,62 @@ OPERATIONS: dict[str, Operation] = {
         body={"allOf": [ref("Defaults")], "properties": {"tenantId": text()}},
         examples={"no SMS at night": {"quietHours": {"start": "21:00", "end": "08:00"}}},
         answers={200: _DEFAULTS},
+    ),
+    "GET /admin/templates": Operation(
+        id="listTemplates",
+        tag=_ADMIN,
+        parameters=(TENANT,),
+        answers={200: json("A row for each type and channel", many(ref("TemplateRow")))},
+    ),
+    "GET /admin/templates/{type}/{channel}": Operation(
+        id="showTemplate",
+        tag=_ADMIN,
+        parameters=(*_TEMPLATE, TENANT),
+        answers={200: json("The source in force for a reader of that language", ref("Template"))},
+        refuses=(*_READS, TypeUnknown),
+    ),
+    "PUT /admin/templates/{type}/{channel}": Operation(
+        id="putTemplate",
+        tag=_ADMIN,
+        description="It is tried before it is stored, with `data` or with the sample of its type. Within two "
+        "seconds it is in force in every process.",
+        parameters=(*_TEMPLATE, TENANT),
+        body=ref("NewTemplate"),
+        examples={
+            "a text message": {
+                "source": "{% block text %}{{ guestName }} booked {{ roomName }}{% endblock %}",
+                "tenantId": examples.TENANT,
+            }
+        },
+        answers={200: json("What is in force now", ref("TemplatePut"))},
+        refuses=(TypeUnknown, StateConflict),
+    ),
+    "DELETE /admin/templates/{type}/{channel}": Operation(
+        id="deleteTemplate",
+        tag=_ADMIN,
+        parameters=(*_TEMPLATE, TENANT),
+        answers={204: nothing("The hub's own is in force again")},
+        refuses=(*_READS, TypeUnknown, TemplateUnknown),
+    ),
+    "POST /admin/templates/preview": Operation(
+        id="previewTemplate",
+        tag=_ADMIN,
+        description="Of what is in force, or of `source`; about `data`, or about the sample of its type. "
+        "Nothing is stored or sent.",
+        parameters=(TENANT,),
+        body=ref("Preview"),
+        examples={
+            "a mail": {
+                "type": "booking.confirmed",
+                "channel": "email",
+                "locale": "vi",
+                "timezone": "Asia/Ho_Chi_Minh",
+                "data": examples.BOOKING,
+                "tenantId": examples.TENANT,
+            }
+        },
+        answers={200: json("What a reader would get; null: not of this channel", ref("Rendered"))},
+        refuses=(TypeUnknown,),
     ),
     "GET /admin/audit": Operation(
         id="showAudit",

@@ -42,6 +42,23 @@ COUNTED: dict[str, Schema] = {
 }
 PARTIAL = {"partial": flag("true while only the connections of this process can be counted", const=True)}
 
+_OVERRIDE: dict[str, Schema] = {
+    "locale": nullable(text("null: for every language")),
+    "updatedAt": TIME,
+    "updatedBy": text("who put it there", examples=["user:1"]),
+}
+_TEMPLATE: dict[str, Schema] = {
+    "type": text(examples=["booking.created"]),
+    "channel": CHANNEL,
+    "locale": nullable(text("the language that was asked for")),
+    "source": text("what is in force for it"),
+    "default": text("what comes with the hub"),
+    "defaultName": text("the file that is", examples=["booking.created/email.de.j2"]),
+    "overridden": flag("whether what is in force is the tenant's own"),
+    "override": nullable(ref("Override")),
+    "blocks": record({"needed": many(text()), "optional": many(text())}, description="of this channel"),
+}
+
 SCHEMAS: dict[str, Schema] = {
     "Suppression": record(
         {
@@ -53,6 +70,30 @@ SCHEMAS: dict[str, Schema] = {
             "createdAt": TIME,
         },
         description="an address that gets nothing any more",
+    ),
+    "Override": record(_OVERRIDE),
+    "TemplateRow": record(
+        {
+            "type": text("a type, `default` for those without words of their own, or `_digest`"),
+            "channel": CHANNEL,
+            "locales": many(text(), "the languages that the hub brings along", examples=[["en", "de", "vi"]]),
+            "overridden": flag("whether the tenant has templates of its own there"),
+            "overrides": many(ref("Override")),
+        }
+    ),
+    "Template": record(_TEMPLATE),
+    "TemplatePut": record(
+        _TEMPLATE | {"warnings": many(text(), "what an event could lack; it then gets the hub's own words")}
+    ),
+    "Rendered": record(
+        {
+            "subject": nullable(text("of a mail")),
+            "text": nullable(text("of a mail or a text message")),
+            "html": nullable(text("of a mail, a whole page")),
+            "embed": nullable({"type": "object", "description": "of Discord"}),
+            "title": nullable(text("of the others")),
+            "message": nullable(text("of the others")),
+        }
     ),
     "OnlineUser": record({"userId": USER, "roles": many(text()), "connections": whole()}),
     "NamedUser": record({"userId": USER, "online": flag(), "lastSeen": nullable(TIME)}),

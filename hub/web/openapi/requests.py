@@ -43,6 +43,8 @@ FORMS: dict[str, tuple[type[Form], str]] = {
     "QuietHours": (wishes.QuietHours, "by the wall clock, every day; over midnight when the end is earlier"),
     "PreferencesChange": (wishes.PreferencesBody, "what is left out stays as it is; null takes a word back"),
     "Defaults": (wishes.DefaultsBody, "what holds for people of the tenant who have said nothing else"),
+    "NewTemplate": (admin_bodies.TemplateBody, "a template, and what to try it with if not with the sample"),
+    "Preview": (admin_bodies.PreviewBody, "which template, for whom, and about what"),
     "NewTenant": (admin_bodies.TenantBody, "a tenant to create"),
 }
 # What is said of single fields wherever they occur.
@@ -66,6 +68,7 @@ _SAID = {
     "durable": "false: not in the log either, only for who is connected now",
     "tenantId": "the tenant, with a key of the whole platform; another key's own at most",
     "issuedBefore": "all tokens of the tenant that were issued up to then; not in the future",
+    "source": "a Jinja template of the blocks that the channel needs",
     "jti": "one token",
     "sessionId": "every token of the session",
     "types": "by the name of a type or one of its aliases: wins over the channel as a whole",

@@ -87,9 +87,10 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("updated_at", TIME, nullable=False),
         sa.Column("updated_by", NAME, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "type", "channel", "locale", name=op.f("pk_templates")),
     )
-    op.create_index(op.f("ix_templates_updated_at"), "templates", ["updated_at"], unique=False)
+    op.create_index(op.f("ix_templates_version"), "templates", ["version"], unique=False)
     op.create_table(
         "spent",
         sa.Column("tenant", TENANT, nullable=False),
