@@ -8,7 +8,7 @@ This file knows no event types, no providers and no SQL; ids and the time are to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, Self
@@ -30,6 +30,8 @@ class Person(Protocol):
     def phone(self) -> str | None: ...
     @property
     def discord_webhook(self) -> str | None: ...
+    @property
+    def webpush(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +42,31 @@ class Reachable:
     email: str | None = None
     sms: str | None = None
     discord: str | None = None
+    webpush: tuple[str, ...] = ()  # a subscription for each browser
 
     @classmethod
     def of(cls, user: str, person: Person | None) -> Self:
         """`person` None: nobody has told the hub about this user."""
         if person is None:
             return cls(user)
-        return cls(user, email=person.email, sms=person.phone, discord=person.discord_webhook)
+        return cls(
+            user,
+            email=person.email,
+            sms=person.phone,
+            discord=person.discord_webhook,
+            webpush=person.webpush,
+        )
 
     def address(self, channel: str) -> str | None:
         return {"email": self.email, "sms": self.sms, "discord": self.discord}.get(channel)
+
+    def places(self, channels: Iterable[str]) -> Iterator[tuple[str, str | None]]:
+        """Each channel with each of its addresses: one, or one for each browser; None where there is none."""
+        for channel in channels:
+            if channel == "webpush" and self.webpush:
+                yield from ((channel, browser) for browser in self.webpush)
+            else:
+                yield channel, self.address(channel)
 
 
 def outside(channels: Iterable[str]) -> tuple[str, ...]:
@@ -65,10 +82,10 @@ def plan(
     now: datetime,
     new_id: Callable[[], str],
 ) -> list[Planned]:
-    """One delivery for each outside channel in `channels`, due at `now` or skipped with its reason."""
+    """One delivery for each outside channel in `channels` (web push: each browser), due at `now` or skipped
+    with its reason."""
     deliveries = []
-    for channel in outside(channels):
-        address = who.address(channel)
+    for channel, address in who.places(outside(channels)):
         reason = NOT_CONFIGURED if channel not in configured else None if address else NO_ADDRESS
         deliveries.append(
             Planned(

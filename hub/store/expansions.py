@@ -2,7 +2,7 @@
 
 Promises: a chunk and the place it ends at are committed together, so whoever takes an expansion up goes
 on where the last one stopped; two at once write a chunk once; a person who already has a delivery of the
-event on a channel gets no second one. Does not know who is in an audience.
+event on a channel gets no second one (on web push: a browser). Does not know who is in an audience.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Expansions:
         )
         # Two audiences of one event may hold the same person: their chunks are written one after the other.
         siblings = select(E.id).where(E.event_id == expansion.event_id).order_by(E.id).with_for_update()
-        had = select(deliveries.c.user, deliveries.c.channel).where(
+        had = select(deliveries.c.user, deliveries.c.channel, deliveries.c.address).where(
             deliveries.c.event_id == expansion.event_id,
             deliveries.c.user.in_({item.user for item in planned}),
         )
@@ -86,8 +86,8 @@ class Expansions:
             await connection.execute(siblings)
             if (await connection.execute(ours)).rowcount == 0:
                 return []
-            known = {(user, channel) for user, channel in await connection.execute(had)}
-            new = [item for item in planned if (item.user, item.channel) not in known]
+            known = {_once(*row) for row in await connection.execute(had)}
+            new = [item for item in planned if _once(item.user, item.channel, item.address) not in known]
             if new:
                 rows = [
                     delivery_row(
@@ -101,3 +101,8 @@ class Expansions:
                 ]
                 await connection.execute(insert(deliveries), rows)
         return new
+
+
+def _once(user: str, channel: str, address: str | None) -> tuple[str, str, str | None]:
+    """What there is at most one delivery of an event for: a person on a channel, or one of their browsers."""
+    return user, channel, address if channel == "webpush" else None

@@ -8,7 +8,7 @@ does not know preferences or who is connected.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from hub.domain.drafts import Contact
 from hub.store import tables
 from hub.store.asking import Asking
 from hub.store.engine import Database
+from hub.store.push import browsers_of
 
 _P, _R = tables.people.c, tables.people_roles.c
 _CONTACT = ("email", "phone", "locale", "timezone", "discord_webhook")
@@ -52,12 +53,27 @@ _ADDRESSES = {
 }
 
 
+# The browsers of the same people, also of those who are not in `people`.
+_BROWSERS = {
+    "sqlite": (
+        "SELECT s.tenant, s.user, s.subscription FROM json_each(?) AS wanted "
+        "CROSS JOIN push_subscriptions AS s ON s.tenant = json_extract(wanted.value, '$[0]') "
+        "AND s.user = json_extract(wanted.value, '$[1]') ORDER BY s.id"
+    ),
+    "postgresql": (
+        'SELECT s.tenant, s."user", s.subscription FROM json_array_elements(%s::json) AS wanted '
+        'JOIN push_subscriptions AS s ON s.tenant = wanted->>0 AND s."user" = wanted->>1 ORDER BY s.id'
+    ),
+}
+
+
 class Addresses(NamedTuple):
     """Where one person can be reached."""
 
     email: str | None
     phone: str | None
     discord_webhook: str | None
+    webpush: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +90,7 @@ class Person:
     roles: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
+    webpush: tuple[str, ...] = ()  # where it was asked for
 
 
 class People:
@@ -136,22 +153,30 @@ class People:
         self, questions: Sequence[tuple[str, Collection[str]]]
     ) -> list[dict[str, Addresses]]:
         wanted = list({(tenant, user) for tenant, users in questions for user in users})
-        asked = (_ADDRESSES[self._db.dialect], (orjson.dumps(wanted).decode(),))
-        [rows] = await self._db.fetch([asked])
+        which = (orjson.dumps(wanted).decode(),)
+        asked = [(statements[self._db.dialect], which) for statements in (_ADDRESSES, _BROWSERS)]
+        rows, browsers = await self._db.fetch(asked)
         found: dict[str, dict[str, Addresses]] = {}
         for tenant, user, email, phone, webhook in rows:
             found.setdefault(tenant, {})[user] = Addresses(email or None, phone or None, webhook or None)
+        for tenant, user, subscription in browsers:
+            person = found.setdefault(tenant, {}).get(user) or Addresses(None, None, None)
+            found[tenant][user] = person._replace(webpush=(*person.webpush, subscription))
         return [_those(users, found.get(tenant, {})) for tenant, users in questions]
 
     async def everyone(self, tenant: str, *, after: str, limit: int) -> list[Person]:
         """A page of the tenant's people whose ids come after `after` ("" for the first page)."""
-        async with self._db.read() as conn:
-            return await _read(conn, tenant, _EVERYONE, after=after, limit=limit)
+        return await self._with_browsers(tenant, _EVERYONE, after=after, limit=limit)
 
     async def with_role(self, tenant: str, role: str, *, after: str, limit: int) -> list[Person]:
         """The same for the people who have `role`."""
+        return await self._with_browsers(tenant, _WITH_ROLE, role=role, after=after, limit=limit)
+
+    async def _with_browsers(self, tenant: str, statement: Select[Any], **values: Any) -> list[Person]:
         async with self._db.read() as conn:
-            return await _read(conn, tenant, _WITH_ROLE, role=role, after=after, limit=limit)
+            people = await _read(conn, tenant, statement, **values)
+            found = await browsers_of(conn, tenant, [person.id for person in people])
+        return [replace(one, webpush=found[one.id]) if one.id in found else one for one in people]
 
     async def delete(self, tenant: str, user: str) -> bool:
         """Forget a person, their roles and browsers; whether there was one."""
@@ -191,7 +216,7 @@ async def _read(conn: AsyncConnection, tenant: str, statement: Select[Any], **va
 
 
 def _person(row: Row[Any], roles: list[str]) -> Person:
-    contact = {name: getattr(row, name) or None for name in _CONTACT}
+    contact: dict[str, Any] = {name: getattr(row, name) or None for name in _CONTACT}
     return Person(
         tenant=row.tenant,
         id=row.id,

@@ -98,13 +98,21 @@ class PushSubscriptions:
             return (await conn.execute(gone)).rowcount > 0
 
     async def of(self, tenant: str, users: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """The subscriptions (JSON) of those of `users` who have any, each user's oldest first."""
-        found: dict[str, list[str]] = defaultdict(list)
-        wanted = select(P.user, P.subscription).where(P.tenant == tenant, P.user.in_(list(users)))
+        """The subscriptions (JSON) of those of `users` who have any."""
         async with self._db.read() as conn:
-            for user, subscription in await conn.execute(wanted.order_by(P.id)):
-                found[user].append(subscription)
-        return {user: tuple(subscriptions) for user, subscriptions in found.items()}
+            return await browsers_of(conn, tenant, users)
+
+
+async def browsers_of(
+    conn: AsyncConnection, tenant: str, users: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """The subscriptions (JSON) of those of `users` who have any, each user's oldest first."""
+    found: dict[str, list[str]] = defaultdict(list)
+    if users:
+        wanted = select(P.user, P.subscription).where(P.tenant == tenant, P.user.in_(list(users)))
+        for user, subscription in await conn.execute(wanted.order_by(P.id)):
+            found[user].append(subscription)
+    return {user: tuple(subscriptions) for user, subscriptions in found.items()}
 
 
 async def forget(conn: AsyncConnection, subscriptions: Iterable[str]) -> None:

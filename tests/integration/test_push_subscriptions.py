@@ -6,7 +6,10 @@ import copy
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from hub.settings import DEVELOPMENT_KEY
+from hub.store import tables
 from hub.store.push import PushSubscriptions
 from hub.web.openapi.examples import PUSH_SUBSCRIPTION
 from tests.living import Living, Start
@@ -105,3 +108,48 @@ async def test_who_is_forgotten_leaves_no_browser_behind(living: Start) -> None:
     await subscribe(hub, hub.token("42"), 1)
     await hub.hub.people.delete("acme", "42")
     assert await PushSubscriptions(hub.hub.db).of("acme", ["42"]) == {}
+
+
+# -- what is sent there ----------------------------------------------------------------------------------
+async def test_a_notification_makes_a_delivery_for_each_browser(living: Start, url: str) -> None:
+    hub = await living(database_url=url)
+    for user, number in (("42", 1), ("42", 2), ("43", 3)):  # nobody has told the hub who 42 is
+        await subscribe(hub, hub.token(user), number)
+    made = await hub.notify("system", ["user:42", "user:43", "user:44"], channels=["inApp", "webpush"])
+    found = [(one["userId"], one["status"], one.get("reason")) for one in made["deliveries"]]
+    assert found == [
+        ("42", "planned", None),
+        ("42", "planned", None),
+        ("43", "planned", None),
+        ("44", "skipped", "no address"),
+    ]
+    status, rows = await hub.user("GET", "/admin/deliveries", hub.token("1", "ADMIN"))
+    assert status == 200 and len(rows) == 4
+    assert "push.example.com/" not in str(rows)
+
+
+async def test_what_was_meant_for_somebody_else_is_not_shown_in_their_browser(living: Start) -> None:
+    hub = await living()
+    await subscribe(hub, hub.token("42"), 1)
+    made = await hub.notify("system", "user:42", channels=["webpush"])
+    await subscribe(hub, hub.token("43"), 1)  # somebody else signs in there
+    [delivery] = made["deliveries"]
+    assert str(await hub.hub.deliver.send(delivery["id"])) == "skipped"
+
+
+async def test_a_crowd_gets_one_delivery_for_each_browser_and_none_twice(living: Start, url: str) -> None:
+    hub = await living(database_url=url)
+    people = [{"id": user, "roles": ["STAFF"], "email": f"{user}@example.com"} for user in ("42", "43")]
+    headers = {"X-API-Key": DEVELOPMENT_KEY, "X-Tenant-Id": "acme"}
+    async with hub.http.put("/users/batch", json={"users": people}, headers=headers) as answer:
+        assert answer.ok
+    for user, number in (("42", 1), ("42", 2), ("43", 3)):
+        await subscribe(hub, hub.token(user), number)
+    await hub.notify("system", ["user:42", "role:STAFF", "tenant:acme"], channels=["webpush", "email"])
+    await hub.hub.timers.sweep()
+    async with hub.hub.db.read() as conn:
+        made = [(row.user, row.channel) for row in await conn.execute(select(tables.deliveries))]
+    assert sorted(made) == [
+        *[("42", "email"), ("42", "webpush"), ("42", "webpush")],
+        *[("43", "email"), ("43", "webpush")],
+    ]

@@ -99,7 +99,7 @@ async def test_addresses_are_those_of_the_users_that_are_known(people: People) -
     )
     await people.put("globex", Contact(user="zoe", email="other@x"), now=NOW)
     found = await people.addresses("acme", ["zoe", "bob", "nobody"])
-    assert found == {"zoe": ("z@x", None, None), "bob": (None, None, "w")}
+    assert found == {"zoe": ("z@x", None, None, ()), "bob": (None, None, "w", ())}
     assert await people.addresses("acme", []) == {}
 
 

@@ -57,7 +57,7 @@ def test_a_channel_without_a_provider_is_skipped_although_there_is_an_address() 
 
 def test_each_channel_has_its_own_address() -> None:
     person = SimpleNamespace(
-        email="a@example.org", phone="+49151", discord_webhook="https://discord.example/x"
+        email="a@example.org", phone="+49151", webpush=(), discord_webhook="https://discord.example/x"
     )
     who = Reachable.of("42", person)
     items = planned(
@@ -72,6 +72,13 @@ def test_an_unknown_person_is_reachable_nowhere() -> None:
 
 
 def test_an_empty_address_is_no_address() -> None:
-    person = SimpleNamespace(email="", phone=None, discord_webhook="")
+    person = SimpleNamespace(email="", phone=None, webpush=(), discord_webhook="")
     [item] = planned("email", who=Reachable.of("42", person))
     assert item.reason == NO_ADDRESS
+
+
+def test_web_push_goes_to_every_browser() -> None:
+    who = Reachable("42", email="a@x", webpush=("one", "two"))
+    planned = [*who.places(("webpush", "email"))]
+    assert planned == [("webpush", "one"), ("webpush", "two"), ("email", "a@x")]
+    assert [*Reachable("43").places(("webpush",))] == [("webpush", None)]
