@@ -33,7 +33,7 @@ async def test_a_template_that_fails_ends_its_delivery_and_harms_no_other(
     results = await asyncio.gather(*(deliver.send(id) for id in (*before, bad, *after)))
     assert results == [Status.SENT, Status.DEAD, Status.SENT]
     delivery = await world.delivery(bad)
-    assert delivery.error == "template: booking.confirmed/email.j2: 'nights' is undefined"
+    assert delivery.error == "template: booking.confirmed/email.j2, line 2: 'nights' is undefined"
     assert delivery.attempts == 0
     assert await world.deliveries.attempts(bad) == []
 

@@ -6,6 +6,7 @@ One table of answers for all of them; what only one of them does is below it, or
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -188,6 +189,20 @@ async def test_an_address_that_is_none_is_never_sent(open_line: Open, name: str)
     outcome = await line.send(address="ana@example.org, bob@example.org")
     assert isinstance(outcome, Permanent)
     assert list(line.simulator.ledger.of()) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_at_its_loudest_the_log_knows_no_address_no_text_and_no_key(
+    open_line: Open, log_lines: io.StringIO, name: str
+) -> None:
+    line = open_line(name)
+    line.simulator.say(name, "ok", "500", "422", "reset")
+    for _ in range(4):
+        await line.send(text="canary-text")
+    said = log_lines.getvalue()
+    keys = (sendgrid_twin.KEY, resend_twin.KEY, twilio_twin.TOKEN, gateway_twin.KEY, PRIVATE, "p256dh")
+    for secret in ("canary-text", "ana@example.org", "+84900000000", "webhooks/1/token", *keys):
+        assert secret not in said
 
 
 # -- waits -------------------------------------------------------------------------------------------
