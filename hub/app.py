@@ -17,6 +17,7 @@ import structlog
 from redis.asyncio import Redis
 
 from hub.choices import (
+    budgets,
     callback_readers,
     keep,
     limits,
@@ -40,6 +41,7 @@ from hub.domain.access import SCOPES
 from hub.domain.delivery import DeliveryUpdate, Status
 from hub.domain.errors import Refusal
 from hub.domain.events import Event
+from hub.domain.routing import Reach
 from hub.metrics import Metrics
 from hub.realtime.fanout import Fanout
 from hub.realtime.lag import LoopLag
@@ -56,6 +58,7 @@ from hub.services.deliver import Deliver
 from hub.services.delivered import Delivered
 from hub.services.disconnect import Disconnect
 from hub.services.expand import Expand
+from hub.services.gates import Gates
 from hub.services.ids import new_id
 from hub.services.inbox import InboxService
 from hub.services.ingest import Ingest, Rules
@@ -101,6 +104,7 @@ from hub.store.reports import Reports
 from hub.store.retention import Retention
 from hub.store.revocations import RevocationRows
 from hub.store.scheduled import Scheduled
+from hub.store.spending import Spending
 from hub.store.stats import Statistics
 from hub.store.suppressions import Suppressions
 from hub.store.templates import TemplateRows
@@ -206,6 +210,7 @@ class Hub:
         )
         self._providers = providers(settings, self.outbox.add)
         channels = frozenset(self._providers)
+        reach = Reach(channels, settings.countries)
         locations = Locations(self.redis, prefix=settings.redis_prefix, seconds=settings.location_seconds)
         self.whereabouts = Whereabouts(locations)
         self.ingest = Ingest(
@@ -218,9 +223,7 @@ class Hub:
             publish=self.publish,
             words=render.words,
             quota=Limiter(self.redis, prefix=settings.redis_prefix),
-            rules=Rules(
-                settings.custom_types, settings.max_rooms, channels, settings.tenant_events_per_minute
-            ),
+            rules=Rules(settings.custom_types, settings.max_rooms, reach, settings.tenant_events_per_minute),
             tenant=self.tokens.require_tenant,
             clock=utc_now,
             new_id=new_id,
@@ -233,8 +236,9 @@ class Hub:
             forget=self.whereabouts.forget_person,
             clock=utc_now,
         )
+        preferences = Preferences(db)
         self.preferences = PreferencesService(
-            Preferences(db),
+            preferences,
             self.registry,
             self.fanout,
             self.publish,
@@ -277,6 +281,7 @@ class Hub:
             clock=utc_now,
             chance=random.random,
             patience=patience(settings),
+            gates=Gates(self.registry, reach, budgets(settings)),
         )
         self.push = PushService(
             PushSubscriptions(db),
@@ -318,7 +323,9 @@ class Hub:
             expand=Expand(
                 Expansions(db),
                 people,
-                configured=channels,
+                preferences,
+                registry=self.registry,
+                reach=reach,
                 clock=utc_now,
                 new_id=new_id,
                 webhook=admins_webhook(settings),
@@ -326,6 +333,7 @@ class Hub:
             retention=Retention(db),
             revocations=rows,
             audit=audit,
+            spending=Spending(db),
             outbox=self.outbox,
             channels=channels,
             hand_out=self.hints.send,
@@ -454,7 +462,7 @@ class Hub:
             (item.id, item.channel)
             for _, append in committed
             for item in append.deliveries
-            if item.status is Status.PLANNED
+            if item.status is Status.PLANNED and item.due_at <= append.event.created_at
         ]
         if due:
             self.hints.send(due)

@@ -20,6 +20,7 @@ from hub.cluster.presence import Presence
 from hub.cluster.tickets import Tickets
 from hub.domain.access import Principal
 from hub.domain.breaker import Rules
+from hub.domain.budgets import Budgets
 from hub.domain.events import Registry
 from hub.providers.post import Reader
 from hub.providers.receipt import Provider
@@ -158,6 +159,27 @@ def relay(
         failures=settings.breaker_failures, rest=rest, longest=10 * rest, probe=2 * settings.provider_timeout
     )
     return Relay(senders, rules=rules, share=max(1, settings.worker_concurrency // 2), count=count)
+
+
+def budgets(settings: Settings) -> Budgets:
+    """How much may be sent in a day."""
+    s = settings
+    tenant = {
+        "email": s.budget_email_per_tenant,
+        "sms": s.budget_sms_per_tenant,
+        "discord": s.budget_discord_per_tenant,
+        "webpush": s.budget_webpush_per_tenant,
+    }
+    address = {
+        "email": s.budget_email_per_address,
+        "sms": s.budget_sms_per_address,
+        "discord": s.budget_discord_per_address,
+        "webpush": s.budget_webpush_per_address,
+    }
+    return Budgets(
+        per_tenant={channel: most for channel, most in tenant.items() if most is not None},
+        per_address={channel: most for channel, most in address.items() if most is not None},
+    )
 
 
 def keep(settings: Settings) -> Keep:

@@ -335,12 +335,33 @@ class Settings(BaseSettings):
     delivery_lease: float = setting(60.0, "seconds a worker may hold a delivery", gt=0)
     delivery_backoff: float = setting(10.0, "seconds before the second attempt; doubles, with jitter", gt=0)
     delivery_backoff_max: float = setting(3600.0, "longest wait between attempts, in seconds", gt=0)
+    budget_email_per_tenant: int | None = setting(None, "mails of one tenant a day; unset: no limit", ge=1)
+    budget_email_per_address: int | None = setting(
+        None, "mails to one address a day, of one tenant; unset: no limit", ge=1
+    )
+    budget_sms_per_tenant: int | None = setting(1000, "SMS of one tenant a day", ge=1)
+    budget_sms_per_address: int | None = setting(20, "SMS to one number a day, of one tenant", ge=1)
+    budget_discord_per_tenant: int | None = setting(
+        None, "Discord messages of one tenant a day; unset: no limit", ge=1
+    )
+    budget_discord_per_address: int | None = setting(
+        None, "Discord messages to one webhook a day, of one tenant; unset: no limit", ge=1
+    )
+    budget_webpush_per_tenant: int | None = setting(None, "pushes of one tenant a day; unset: no limit", ge=1)
+    budget_webpush_per_address: int | None = setting(
+        None, "pushes to one browser a day, of one tenant; unset: no limit", ge=1
+    )
+    sms_countries: Annotated[list[str], NoDecode] | None = setting(
+        None,
+        "countries that get SMS, as two letters (ISO 3166) separated by commas; `*`: all; unset: all in "
+        "development, none in production",
+    )
     sweep_seconds: float = setting(5.0, "seconds between looks for deliveries that are due", gt=0)
     worker_concurrency: int = setting(32, "deliveries one worker process sends at once", ge=1)
 
     @field_validator(
         *("jwt_algorithms", "cors_origin", "trusted_proxies", "presence_roles", "private_targets"),
-        *("email_providers", "sms_providers", "discord_providers", "webpush_providers"),
+        *("email_providers", "sms_providers", "discord_providers", "webpush_providers", "sms_countries"),
         mode="before",
     )
     @classmethod
@@ -359,6 +380,13 @@ class Settings(BaseSettings):
     @property
     def development(self) -> bool:
         return self.env != "production"
+
+    @property
+    def countries(self) -> frozenset[str] | None:
+        """The countries that get SMS; None: all."""
+        if self.sms_countries is None:
+            return None if self.development else frozenset()
+        return None if "*" in self.sms_countries else frozenset(map(str.upper, self.sms_countries))
 
     @property
     def database(self) -> str:

@@ -18,13 +18,17 @@ import pytest_asyncio
 from sqlalchemy import select
 from ulid import ULID
 
+from hub.choices import registry
 from hub.domain.breaker import Rules
+from hub.domain.budgets import Budgets
 from hub.domain.delivery import Delivery, DeliveryUpdate, Planned, Status, Step
 from hub.domain.events import Event
 from hub.domain.message import Message
+from hub.domain.routing import Reach
 from hub.providers.receipt import Outcome, Provider, Receipt
 from hub.services.calling import Patience
 from hub.services.deliver import Deliver
+from hub.services.gates import Gates
 from hub.services.relay import Relay
 from hub.services.render import TEMPLATES, Render
 from hub.store.backlog import Backlog
@@ -33,6 +37,7 @@ from hub.store.engine import Database
 from hub.store.events import Append, EventLog
 from hub.store.expansions import Expansions
 from hub.store.people import People
+from hub.store.preferences import Preferences
 from hub.store.steps import delivery_of
 from hub.store.tables import deliveries
 
@@ -95,6 +100,8 @@ class World:
         self.backlog = Backlog(db)
         self.expansions = Expansions(db)
         self.people = People(db)
+        self.preferences = Preferences(db)
+        self.registry = registry()
         self.provider = Scripted()
         self.updates: list[DeliveryUpdate] = []
         self.chance = 1.0
@@ -112,6 +119,7 @@ class World:
         providers: Mapping[str, Provider | Sequence[Provider]] | None = None,
         templates: Path = TEMPLATES,
         attempts: int = 3,
+        budgets: Budgets = Budgets(),  # noqa: B008  (it does not change)
     ) -> Deliver:
         """A new worker: its providers have failed at nothing yet."""
         chosen = {"email": self.provider} if providers is None else providers
@@ -129,6 +137,7 @@ class World:
             clock=self.clock,
             chance=lambda: self.chance,
             patience=Patience(lease=LEASE, attempts=attempts, backoff=10, backoff_max=1000),
+            gates=Gates(self.registry, Reach(chosen), budgets),
         )
 
     async def put(
@@ -138,6 +147,8 @@ class World:
         status: Status = Status.PLANNED,
         due_in: float = 0,
         event: Mapping[str, Any] | None = None,
+        digest: str | None = None,
+        unless_seen: bool = False,
         expand: Sequence[tuple[str, tuple[str, ...]]] = (),
         address: Callable[[str], str] = "{}@example.org".format,
     ) -> list[str]:
@@ -162,6 +173,8 @@ class World:
                 address=address(user),
                 status=status,
                 due_at=self.now + timedelta(seconds=due_in),
+                digest=digest,
+                unless_seen=unless_seen,
             )
             for user in users
         ]

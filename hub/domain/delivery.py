@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from hub.domain.events import Event
 
@@ -60,7 +62,11 @@ def shown(status: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A delivery as routing decides it, before it is stored: `planned`, or `skipped` with the reason."""
+    """A delivery as routing decides it, before it is stored: `planned`, or `skipped` with the reason.
+
+    Those of one person and channel with the same `digest` leave in one message. `unless_seen`: only if the
+    person has not seen the notification by then.
+    """
 
     id: str
     user: str
@@ -69,11 +75,14 @@ class Planned:
     status: Status
     due_at: datetime
     reason: str | None = None
+    digest: str | None = None
+    unless_seen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A stored delivery as it stands. `attempts` counts calls of a provider."""
+    """A stored delivery as it stands. `attempts` counts calls of a provider; `crew` are the others that
+    moved with it, because they are in one message."""
 
     id: str
     tenant: str
@@ -88,6 +97,12 @@ class Delivery:
     provider: str | None
     maybe_duplicate: bool
     updated_at: datetime
+    crew: tuple[Delivery, ...] = ()
+
+    @property
+    def updates(self) -> list[DeliveryUpdate]:
+        """What watchers are told of it and of its crew."""
+        return [self.update, *(one.update for one in self.crew)]
 
     @property
     def update(self) -> DeliveryUpdate:
@@ -125,12 +140,23 @@ class DeliveryUpdate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A claimed delivery that leaves in the message of another, with a fence of its own."""
+
+    id: str
+    fence: int
+    event: Event | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A delivery that is ours until the lease ends, and what is needed to send it.
 
     `fence` is raised by every claim, `attempts` counts the calls made before this one; `past_fence` and
     `past_attempts` are what of them came before an operator's last retry. `event` None: retention has
-    removed it. `suppressed`: nothing is to be sent to its address.
+    removed it. `suppressed`: nothing is to be sent to its address. `crew` are the deliveries that leave in
+    the same message. `wanted` is what its person has said about being notified, `default` what their tenant
+    has; `seen`: they have seen the notification, and it was not to be sent then.
     """
 
     id: str
@@ -147,6 +173,16 @@ class Claim:
     past_attempts: int = 0
     past_fence: int = 0
     suppressed: bool = False
+    crew: tuple[Member, ...] = ()
+    wanted: Mapping[str, Any] = field(default_factory=dict)
+    default: Mapping[str, Any] = field(default_factory=dict)
+    seen: bool = False
+
+    @property
+    def items(self) -> tuple[Event, ...]:
+        """The notifications that are in the message, oldest first."""
+        events = [self.event, *(one.event for one in self.crew)]
+        return tuple(sorted((one for one in events if one is not None), key=lambda event: event.offset))
 
     @property
     def tries(self) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub.domain.errors import CursorInvalid
 
@@ -94,9 +94,24 @@ class Event:
         return Cursor(self.epoch, self.offset) if self.offset else None
 
 
+class Digest(NamedTuple):
+    """What comes within `window` seconds leaves in one message, apart for each value of the field `key`."""
+
+    window: int
+    key: str
+
+
+class Throttle(NamedTuple):
+    """At most so many to one person on one channel in so many seconds."""
+
+    most: int
+    seconds: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventType:
-    """One entry of the registry (`hub/types.toml`)."""
+    """One entry of the registry (`hub/types.toml`). `escalate`: seconds after which a channel is tried, too,
+    unless the person has seen the notification by then."""
 
     name: str
     wire: str
@@ -107,6 +122,14 @@ class EventType:
     mutable: bool = True
     schema: Mapping[str, Any] | None = None
     known: bool = True
+    digest: Digest | None = None
+    throttle: Throttle | None = None
+    escalate: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def outside(self) -> bool:
+        """Whether it goes to outside channels when the sender names none."""
+        return bool(self.escalate) or self.channels not in (("inApp",), ())
 
 
 class Registry:
@@ -135,6 +158,9 @@ class Registry:
                 ttl_days=table.get("ttl_days"),
                 mutable=table.get("mutable", True),
                 schema=table.get("schema"),
+                digest=_digest(name, table.get("digest")),
+                throttle=_throttle(name, table.get("throttle")),
+                escalate=_escalate(name, table.get("escalate", {})),
             )
             for name, table in tables.items()
         )
@@ -145,3 +171,26 @@ class Registry:
     def custom(self, name: str) -> EventType:
         """A type nobody registered: in-app only."""
         return EventType(name=name, wire=name, known=False)
+
+
+def _digest(name: str, table: Mapping[str, Any] | None) -> Digest | None:
+    return None if table is None else Digest(_positive(name, table["window"]), table.get("key", ""))
+
+
+def _throttle(name: str, table: Mapping[str, Any] | None) -> Throttle | None:
+    if table is None:
+        return None
+    return Throttle(_positive(name, table["most"]), _positive(name, table["seconds"]))
+
+
+def _escalate(name: str, table: Mapping[str, Any]) -> dict[str, int]:
+    unknown = table.keys() - set(CHANNELS) | table.keys() & {"inApp"}
+    if unknown:
+        raise ValueError(f"type {name!r} cannot escalate to {', '.join(sorted(unknown))}")
+    return {channel: _positive(name, seconds) for channel, seconds in table.items()}
+
+
+def _positive(name: str, value: Any) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"type {name!r}: {value!r} must be a whole number above zero")
+    return value

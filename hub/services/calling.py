@@ -16,12 +16,15 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from hub.domain.budgets import Over
 from hub.domain.delivery import RESENT_WHEN_UNKNOWN, Call, Claim, Status, Step
 from hub.domain.message import Message
+from hub.domain.routing import THROTTLED
 from hub.domain.timing import RETRY_AFTER_SPREAD, retry_in
 from hub.providers.receipt import Outcome, Permanent, Receipt, Temporary
 from hub.services.relay import Relay, Resting
 from hub.store.deliveries import Deliveries
+from hub.store.spending import Draw
 
 RESTING = "the providers are resting"
 MAX_ERROR = 500
@@ -59,8 +62,13 @@ class Calling:
         self._chance = chance
         self._patience = patience
 
-    async def send(self, claim: Claim, message: Message, lease_ends: datetime) -> Step | None:
-        """How the delivery goes on. None: the claim ended before a call. Raises `StoreUnavailable`."""
+    async def send(
+        self, claim: Claim, message: Message, lease_ends: datetime, draw: Draw | None = None
+    ) -> Step | None:
+        """How the delivery goes on. None: the claim ended before a call. Raises `StoreUnavailable`.
+
+        `draw` is what the first call draws on: with a budget that is spent there is none.
+        """
         last_begin = lease_ends - timedelta(seconds=self._patience.call)
         step: Step | None = None
         for turn in self._relay.turns(message):
@@ -75,7 +83,10 @@ class Calling:
                 provider=turn.name,
                 now=self._clock(),
                 ended=step.call if step is not None else None,
+                draw=draw if step is None else None,
             )
+            if isinstance(number, Over):
+                return Step(status=Status.SKIPPED, reason=f"{THROTTLED}: {number.said}")
             if number is None:
                 log.warning("the claim ended before the call", action="delivery.lost", delivery=claim.id)
                 return None

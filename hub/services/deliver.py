@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from hub.domain.delivery import Claim, DeliveryUpdate, Status, Step
+from hub.domain.delivery import Claim, DeliveryUpdate, Member, Status, Step
 from hub.domain.errors import StoreUnavailable
 from hub.domain.message import Message
-from hub.domain.routing import NO_ADDRESS, NOT_CONFIGURED, SUPPRESSED
+from hub.domain.routing import SUPPRESSED
 from hub.services.calling import Calling, Patience, printable
+from hub.services.gates import Gates, without
 from hub.services.page import TemplateFailed
 from hub.services.relay import Relay
 from hub.services.render import Render
 from hub.store.deliveries import Deliveries
+from hub.store.spending import Draw
 
-EXPIRED = "expired"
 # Claims that ended without a call: something in this delivery kills its workers.
 MOST_LOST_CLAIMS = 10
 
@@ -44,6 +46,7 @@ class Deliver:
         clock: Callable[[], datetime],
         chance: Callable[[], float],
         patience: Patience,
+        gates: Gates,
     ) -> None:
         self._deliveries = deliveries
         self._relay = relay
@@ -51,6 +54,7 @@ class Deliver:
         self._announce = announce
         self._clock = clock
         self._patience = patience
+        self._gates = gates
         self._calling = Calling(deliveries, relay, clock=clock, chance=chance, patience=patience)
 
     async def send(self, id: str) -> Status | None:
@@ -63,24 +67,36 @@ class Deliver:
         if claim is None:
             return None
         lease_ends = now + timedelta(seconds=self._patience.lease)
-        prepared = self._prepare(claim, now)
+        claim, stop = await self._pass_gates(claim, now, lease_ends)
+        prepared = stop or self._prepare(claim, now)
         if isinstance(prepared, Step):
             return await self._advance(claim, prepared, lease_ends)
-        step = await self._calling.send(claim, prepared, lease_ends)
+        step = await self._calling.send(claim, prepared, lease_ends, self._draw(claim, now))
         return await self._advance(claim, step, lease_ends) if step is not None else None
 
     # -- before the call -----------------------------------------------------------------------------
+    async def _pass_gates(
+        self, claim: Claim, now: datetime, lease_ends: datetime
+    ) -> tuple[Claim, Step | None]:
+        """The claim with those of its crew that may leave with it, and how it ends or waits itself, if so."""
+        dropped = self._gates.drops(claim, now)
+        for member, step in dropped:
+            await self._advance(claim, step, lease_ends, member)
+        claim = without(claim, dropped)
+        stop = self._gates.stops(claim, now)
+        if stop is not None and stop.status is not Status.PLANNED and claim.crew:
+            for member in claim.crew:  # they go without it, the next one leads
+                again = Step(status=Status.PLANNED, due_at=now)
+                await self._advance(claim, again, lease_ends, member)
+            claim = replace(claim, crew=())
+        return claim, stop
+
+    def _draw(self, claim: Claim, now: datetime) -> Draw | None:
+        spends = self._gates.spends(claim, now)
+        return Draw(claim.tenant, spends) if spends else None
+
     def _prepare(self, claim: Claim, now: datetime) -> Message | Step:
-        """What to send, or how this ends without a call."""
-        event = claim.event
-        if event is None:
-            return Step(status=Status.DEAD, error="the notification is no longer stored")
-        if event.expires_at is not None and event.expires_at <= now:
-            return Step(status=Status.SKIPPED, reason=EXPIRED)
-        if claim.channel not in self._relay:
-            return Step(status=Status.SKIPPED, reason=NOT_CONFIGURED)
-        if not claim.address:
-            return Step(status=Status.SKIPPED, reason=NO_ADDRESS)
+        """What to send of what has passed the gates, or how this ends without a call."""
         if claim.suppressed:
             return Step(status=Status.SKIPPED, reason=SUPPRESSED)
         if claim.tries >= self._patience.attempts:  # the worker died in the last one
@@ -88,16 +104,23 @@ class Deliver:
         if claim.lost > MOST_LOST_CLAIMS:
             return Step(status=Status.DEAD, error=f"{MOST_LOST_CLAIMS} workers died with it before the call")
         try:
-            return self._render.message(claim, [event], now)
+            locale = self._gates.wishes(claim).locale or claim.locale
+            return self._render.message(replace(claim, locale=locale), claim.items, now)
         except TemplateFailed as fault:
             return Step(status=Status.DEAD, error=printable(f"template: {fault}"))
 
     # -- after the call ------------------------------------------------------------------------------
-    async def _advance(self, claim: Claim, step: Step, lease_ends: datetime) -> Status | None:
-        """Write the step down, and tell; insists until the lease ends, for a mail cannot be unsent."""
+    async def _advance(
+        self, claim: Claim, step: Step, lease_ends: datetime, member: Member | None = None
+    ) -> Status | None:
+        """Write the step down, and tell; insists until the lease ends, for a mail cannot be unsent.
+
+        `member`: it is the step of this one of the claim's crew alone.
+        """
+        one = member or claim
         while True:
             try:
-                moved = await self._deliveries.advance(claim.id, claim.fence, step, now=self._clock())
+                moved = await self._deliveries.advance(one.id, one.fence, step, now=self._clock())
                 break
             except StoreUnavailable as away:
                 pause = away.retry_after or 1.0
@@ -105,15 +128,15 @@ class Deliver:
                     raise
                 await asyncio.sleep(pause)
         if moved is None:
-            log.warning("another worker has taken over", action="delivery.lost", delivery=claim.id)
+            log.warning("another worker has taken over", action="delivery.lost", delivery=one.id)
             return None
         say = log.warning if step.status == Status.DEAD else log.info
         say(
             "a delivery was worked on",  # never with the reason: providers like to quote the address
             action=f"delivery.{step.status}",
-            delivery=claim.id,
+            delivery=one.id,
             channel=claim.channel,
             attempts=moved.attempts,
         )
-        self._announce([moved.update])
+        self._announce(moved.updates)
         return step.status

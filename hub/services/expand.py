@@ -7,7 +7,7 @@ Knows no queue: it returns what is to be handed out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -15,9 +15,12 @@ import structlog
 from hub.domain.access import ADMIN
 from hub.domain.delivery import Planned, Status
 from hub.domain.errors import StoreUnavailable
-from hub.domain.routing import Reachable, plan
+from hub.domain.events import Registry
+from hub.domain.preferences import Wishes
+from hub.domain.routing import Asked, Reach, Reachable, of_words, plan
 from hub.store.expansions import Expansion, Expansions
 from hub.store.people import People, Person
+from hub.store.preferences import Preferences
 
 CHUNK = 500
 
@@ -25,14 +28,16 @@ log = structlog.get_logger(__name__)
 
 
 class Expand:
-    """`configured`: the outside channels that have a provider. `webhook`: the admins' own on Discord."""
+    """`webhook`: the admins' own on Discord."""
 
     def __init__(
         self,
         expansions: Expansions,
         people: People,
+        preferences: Preferences,
         *,
-        configured: Collection[str],
+        registry: Registry,
+        reach: Reach,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
         chunk: int = CHUNK,
@@ -40,7 +45,9 @@ class Expand:
     ) -> None:
         self._expansions = expansions
         self._people = people
-        self._configured = configured
+        self._preferences = preferences
+        self._registry = registry
+        self._reach = reach
         self._clock = clock
         self._new_id = new_id
         self._chunk = chunk
@@ -65,21 +72,11 @@ class Expand:
 
     async def _one(self, expansion: Expansion) -> list[Planned]:
         now = self._clock()
-        if expansion.expires_at is not None and expansion.expires_at <= now:
-            people: Sequence[Person] = ()
-        else:
-            people = await self._page(expansion)
+        people: Sequence[Person] = ()
         planned: list[Planned] = []
-        for person in people:
-            if not expansion.exclude.isdisjoint(rooms_of(person)):
-                continue
-            planned += plan(
-                expansion.channels,
-                Reachable.of(person.id, person),
-                configured=self._configured,
-                now=now,
-                new_id=self._new_id,
-            )
+        if expansion.type is not None and (expansion.expires_at is None or expansion.expires_at > now):
+            people = await self._page(expansion)
+            planned = await self._plan(expansion, expansion.type, people, now)
         planned += self._together(expansion, now)
         new = await self._expansions.write(
             expansion,
@@ -89,7 +86,33 @@ class Expand:
             now=now,
         )
         log.debug("an audience was written out", action="audience.expanded", id=expansion.id, new=len(new))
-        return [item for item in new if item.status == Status.PLANNED]
+        return [item for item in new if item.status == Status.PLANNED and item.due_at <= now]
+
+    async def _plan(
+        self, expansion: Expansion, type: str, people: Sequence[Person], now: datetime
+    ) -> list[Planned]:
+        channels, later = of_words(expansion.channels)
+        asked = Asked(
+            kind=self._registry.find(type) or self._registry.custom(type),
+            channels=channels,
+            later=later,
+            at=expansion.at,
+            severity=expansion.severity,
+            data=expansion.data,
+        )
+        meant = [person for person in people if expansion.exclude.isdisjoint(rooms_of(person))]
+        default, wanted = await self._preferences.of_many(expansion.tenant, [one.id for one in meant])
+        planned: list[Planned] = []
+        for person in meant:
+            planned += plan(
+                asked,
+                Reachable.of(person.id, person),
+                Wishes.of(wanted.get(person.id), default),
+                reach=self._reach,
+                now=now,
+                new_id=self._new_id,
+            )
+        return planned
 
     def _together(self, expansion: Expansion, now: datetime) -> list[Planned]:
         """The one message for all admins, with the first chunk of an audience that they are in.

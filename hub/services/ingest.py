@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
@@ -28,9 +28,10 @@ from hub.domain.errors import (
     TypeUnknown,
     ValidationFailed,
 )
-from hub.domain.events import CHANNELS, Cursor, Event, EventType, Registry
+from hub.domain.events import Cursor, Event, EventType, Registry
 from hub.domain.geo import Near
-from hub.domain.routing import Reachable, plan
+from hub.domain.preferences import NONE, Wishes
+from hub.domain.routing import Asked, Reach, Reachable, plan
 from hub.services.publish import Publish
 from hub.services.wire import accepted
 from hub.store.collapse import Collapse
@@ -39,7 +40,6 @@ from hub.store.people import Addresses, People
 from hub.store.scheduled import Scheduled
 
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,127}")
-OUTSIDE = frozenset(CHANNELS) - {"inApp"}
 NO_CROWD = ("user:", "topic:", "session:")  # rooms that are one person, or nobody in particular
 
 log = structlog.get_logger(__name__)
@@ -65,22 +65,32 @@ class Rules:
 
     custom_types: bool = True
     max_rooms: int = 1000
-    configured: frozenset[str] = frozenset({"email"})  # outside channels that have a provider
+    reach: Reach = field(default_factory=lambda: Reach(frozenset({"email"})))
     per_minute: int | None = None  # what one tenant may send, over all processes
 
 
 class Outline(NamedTuple):
-    """A draft whose event is made; `users` must be looked up for `channels`."""
+    """A draft whose event is made; `users` must be looked up for what is `asked`."""
 
     event: Event
     key: IdempotencyKey | None
-    channels: tuple[str, ...]
+    asked: Asked | None
     users: Sequence[str]
     mutable: bool
     collapse: str | None
 
 
 Known = Mapping[str, Mapping[str, Addresses]]
+
+
+def asked_of(draft: Draft, kind: EventType, event: Event) -> Asked | None:
+    """What the draft's event asks for outside; None: nothing."""
+    if not draft.inbox or not (draft.channels or kind.outside):
+        return None
+    asked = Asked.of(
+        kind, draft.channels or None, at=event.created_at, severity=event.severity, data=event.data
+    )
+    return asked if asked.every else None
 
 
 class Quota(Protocol):
@@ -235,15 +245,13 @@ class Ingest:
         event, kind = self._event(draft, event_id, now)
         if draft.contact is not None:
             await self._people.put(draft.tenant, draft.contact, now=now)
-        channels: tuple[str, ...] = ()
-        if draft.inbox:
-            channels = tuple([name for name in draft.channels or kind.channels if name in OUTSIDE])
+        asked = asked_of(draft, kind, event)
         users: Sequence[str] = ()
-        if channels:
+        if asked is not None:
             users = [
                 room[5:] for room in event.rooms if room.startswith("user:") and room not in event.exclude
             ]
-        return Outline(event, key, channels, users, kind.mutable, draft.collapse_key)
+        return Outline(event, key, asked, users, kind.mutable, draft.collapse_key)
 
     async def _found(self, draft: Draft, near: Near) -> Draft:
         """The same for whoever is near now, nearest first, and for no more rooms than there may be.
@@ -268,19 +276,22 @@ class Ingest:
         return {tenant: await self._people.addresses(tenant, names) for tenant, names in users.items()}
 
     def _append(self, outline: Outline, known: Known) -> Append:
-        event, channels = outline.event, outline.channels
+        event, asked = outline.event, outline.asked
         deliveries: list[Planned] = []
-        for user in outline.users:
-            deliveries += plan(
-                channels,
-                Reachable.of(user, known[event.tenant].get(user)),
-                configured=self._rules.configured,
-                now=event.created_at,
-                new_id=self._new_id,
-            )
         expand: list[tuple[str, tuple[str, ...]]] = []
-        if channels and (usable := tuple(c for c in channels if c in self._rules.configured)):
-            expand = [(room, usable) for room in event.rooms if not room.startswith(NO_CROWD)]
+        if asked is not None:
+            for user in outline.users:
+                person = known[event.tenant].get(user)
+                deliveries += plan(
+                    asked,
+                    Reachable.of(user, person),
+                    NONE if person is None else Wishes.of(person.wanted, person.default),
+                    reach=self._rules.reach,
+                    now=event.created_at,
+                    new_id=self._new_id,
+                )
+            if usable := asked.words(self._rules.reach):
+                expand = [(room, usable) for room in event.rooms if not room.startswith(NO_CROWD)]
 
         def answer(cursor: Cursor) -> bytes:
             return accepted(event.id, cursor, len(event.rooms), deliveries)

@@ -24,6 +24,7 @@ from hub.store.outbox import Outbox
 from hub.store.retention import Retention
 from hub.store.revocations import RevocationRows
 from hub.store.scheduled import Scheduled
+from hub.store.spending import Spending
 
 # How many hints of a channel the sweeper lets wait in the queue.
 FULL = 2000
@@ -63,6 +64,7 @@ class Timers:
         retention: Retention,
         revocations: RevocationRows,
         audit: Audit,
+        spending: Spending,
         outbox: Outbox,
         channels: Collection[str],
         hand_out: Callable[[Sequence[tuple[str, str]]], None],
@@ -78,6 +80,7 @@ class Timers:
         self._retention = retention
         self._revocations = revocations
         self._audit = audit
+        self._spending = spending
         self._outbox = outbox
         self._channels = channels
         self._hand_out = hand_out
@@ -100,6 +103,7 @@ class Timers:
             self._trim_outbox,
             self._forget_revocations,
             self._trim_audit,
+            self._forget_spent,
         )
 
     # -- a sweep -------------------------------------------------------------------------------------
@@ -166,6 +170,9 @@ class Timers:
 
     async def _forget_revocations(self) -> None:
         await self._revocations.forget(self._clock())
+
+    async def _forget_spent(self) -> None:
+        await self._spending.forget(self._clock())
 
     async def _trim_audit(self) -> None:
         await self._audit.forget(self._clock() - self._keep.audit)

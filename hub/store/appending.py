@@ -31,6 +31,7 @@ from hub.store.trips import Question, Statement, Trips
 
 _EPOCH_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _EPOCH_LENGTH = 8
+NOBODY_NAMED = "[]"
 
 
 @dataclass(slots=True, kw_only=True)  # not frozen: that doubles the price of making one
@@ -172,8 +173,11 @@ class Appender:
             event.epoch, event.offset = epoch, last + 1
             answer = item.answer(Cursor(epoch, last + 1))
             entry.outcome = Appended(event, answer)
-            new_rows.add(event, entry.data, entry.rooms, entry.exclude, item.collapse_key)
-            if tenant in muted and item.mutable and event.inbox:
+            may_be_muted = tenant in muted and item.mutable and event.inbox
+            # Who reads an inbox looks for exclusions only where the event says that there may be some.
+            exclude = entry.exclude or (NOBODY_NAMED if may_be_muted else None)
+            new_rows.add(event, entry.data, entry.rooms, exclude, item.collapse_key)
+            if may_be_muted:
                 muting.append(event)
             if item.deliveries:
                 new_rows.add_deliveries(event, item.deliveries)

@@ -79,6 +79,8 @@ class Backlog:
                 due_at=case((and_(called, D.channel.not_in(RESENT_WHEN_UNKNOWN)), null()), else_=now),
                 error=case((called, "the worker died during the call"), else_=D.error),
                 lease_until=None,
+                # With whom no provider was called, may leave with others next time.
+                digest_of=case((D.attempts > 0, D.digest_of), else_=null()),
                 updated_at=now,
             )
             .returning(*deliveries.c)

@@ -18,8 +18,10 @@ from typing import Any
 
 from sqlalchemy import select, update
 
+from hub.domain.budgets import Over
 from hub.domain.delivery import UNSENT, Call, Claim, Delivery, Status, Step
 from hub.store.engine import Database
+from hub.store.spending import Draw
 from hub.store.steps import Done, ToCall, ToClaim, ToMove, Work, delivery_of, run
 from hub.store.tables import attempts, deliveries, expansions
 from hub.store.together import Together
@@ -52,14 +54,22 @@ class Deliveries:
         return claim
 
     async def start_call(
-        self, id: str, fence: int, *, provider: str, now: datetime, ended: Call | None = None
-    ) -> int | None:
+        self,
+        id: str,
+        fence: int,
+        *,
+        provider: str,
+        now: datetime,
+        ended: Call | None = None,
+        draw: Draw | None = None,
+    ) -> int | Over | None:
         """Commit that the provider is being called: the call's number, from 1. None: the claim is gone.
 
-        `ended` is how the call before it in the same claim went.
+        `ended` is how the call before it in the same claim went. `draw` is counted in the same transaction;
+        `Over`: a budget is spent, and nothing is called.
         """
-        number = await self._work.do(ToCall(id, fence, provider, now, ended))
-        assert number is None or isinstance(number, int)
+        number = await self._work.do(ToCall(id, fence, provider, now, ended, draw))
+        assert number is None or isinstance(number, int | Over)
         return number
 
     async def advance(self, id: str, fence: int, step: Step, *, now: datetime) -> Delivery | None:

@@ -7,9 +7,10 @@ event on a channel gets no second one (on web push: a browser). Does not know wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import orjson
 from sqlalchemy import and_, insert, select, true, update
@@ -24,7 +25,8 @@ E = expansions.c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expansion:
-    """An audience and how far it is written out: up to the person `after`. `exclude` is the event's."""
+    """An audience and how far it is written out: up to the person `after`. What follows `after` is the
+    event's; `type` None: retention has removed it."""
 
     id: str
     tenant: str
@@ -35,6 +37,10 @@ class Expansion:
     after: str
     exclude: frozenset[str]
     expires_at: datetime | None
+    type: str | None
+    severity: str
+    data: Mapping[str, Any]
+    at: datetime
 
 
 class Expansions:
@@ -44,7 +50,11 @@ class Expansions:
     async def open(self, *, limit: int) -> list[Expansion]:
         """The oldest that are not done."""
         oldest = (
-            select(expansions, events.c.exclude, events.c.expires_at)
+            select(
+                expansions,
+                *(events.c.exclude, events.c.expires_at, events.c.type, events.c.severity, events.c.data),
+                events.c.created_at.label("at"),
+            )
             .outerjoin(events, and_(events.c.tenant == E.tenant, events.c.offset == E.offset))
             .where(E.done.is_not(true()))
             .order_by(E.id)
@@ -63,6 +73,10 @@ class Expansions:
                 after=row["after"],
                 exclude=frozenset(orjson.loads(row["exclude"] or "[]")),
                 expires_at=row["expires_at"],
+                type=row["type"],
+                severity=row["severity"] or "info",
+                data=orjson.loads(row["data"] or "{}"),
+                at=row["at"] or row["created_at"],
             )
             for row in rows
         ]

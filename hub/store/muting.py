@@ -19,8 +19,8 @@ from hub.store.trips import Statement
 _USER = "user:"
 # w: tenant, type, place, and for named users the user.
 _INSERT = f"""
-    INSERT INTO event_rooms (tenant, room, "offset", inbox, shared)
-    SELECT DISTINCT m.tenant, '-user:' || m."user", {{place}}, TRUE, TRUE
+    INSERT INTO event_rooms (tenant, room, "offset", inbox, shared, type)
+    SELECT DISTINCT m.tenant, '-user:' || m."user", {{place}}, TRUE, TRUE, {{type}}
     FROM {{wanted}} JOIN mutes AS m
         ON m.tenant = {{tenant}} AND m.type IN ({{type}}, '{EVERYTHING}'){{user}}
     WHERE NOT EXISTS (

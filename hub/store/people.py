@@ -2,7 +2,7 @@
 
 Promises: many who ask for addresses at once cost one read; a partial put leaves alone what it does not
 mention; pages go in a stable order after a user id, so that work over many people can stop and go on. It
-does not know preferences or who is connected.
+does not know what preferences mean, or who is connected.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from sqlalchemy import Row, Select, bindparam, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.drafts import Contact
+from hub.domain.preferences import Said
 from hub.store import tables
 from hub.store.asking import Asking
 from hub.store.engine import Database
+from hub.store.preferences import defaults_of
 from hub.store.push import browsers_of
 
 _P, _R = tables.people.c, tables.people_roles.c
@@ -41,14 +43,19 @@ _WITH_ROLE = (
 
 _ADDRESSES = {
     "sqlite": (
-        "SELECT p.tenant, p.id, p.email, p.phone, p.discord_webhook FROM json_each(?) AS wanted "
+        "SELECT p.tenant, p.id, p.email, p.phone, p.discord_webhook, p.timezone, w.wishes, t.settings "
+        "FROM json_each(?) AS wanted "
         "CROSS JOIN people AS p ON p.tenant = json_extract(wanted.value, '$[0]') "
-        "AND p.id = json_extract(wanted.value, '$[1]')"
+        "AND p.id = json_extract(wanted.value, '$[1]') "
+        "LEFT JOIN tenants AS t ON t.id = p.tenant "
+        "LEFT JOIN preferences AS w ON w.tenant = p.tenant AND w.user = p.id"
     ),
     "postgresql": (
-        "SELECT p.tenant, p.id, p.email, p.phone, p.discord_webhook "
-        "FROM json_array_elements(%s::json) AS wanted "
-        "JOIN people AS p ON p.tenant = wanted->>0 AND p.id = wanted->>1"
+        "SELECT p.tenant, p.id, p.email, p.phone, p.discord_webhook, p.timezone, w.wishes, "
+        "t.settings::text FROM json_array_elements(%s::json) AS wanted "
+        "JOIN people AS p ON p.tenant = wanted->>0 AND p.id = wanted->>1 "
+        "LEFT JOIN tenants AS t ON t.id = p.tenant "
+        'LEFT JOIN preferences AS w ON w.tenant = p.tenant AND w."user" = p.id'
     ),
 }
 
@@ -68,12 +75,15 @@ _BROWSERS = {
 
 
 class Addresses(NamedTuple):
-    """Where one person can be reached."""
+    """Where one person can be reached, and what they and their tenant have said about it."""
 
     email: str | None
     phone: str | None
     discord_webhook: str | None
     webpush: tuple[str, ...] = ()
+    timezone: str | None = None
+    wanted: Said | None = None
+    default: Said | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +167,15 @@ class People:
         asked = [(statements[self._db.dialect], which) for statements in (_ADDRESSES, _BROWSERS)]
         rows, browsers = await self._db.fetch(asked)
         found: dict[str, dict[str, Addresses]] = {}
-        for tenant, user, email, phone, webhook in rows:
-            found.setdefault(tenant, {})[user] = Addresses(email or None, phone or None, webhook or None)
+        for tenant, user, email, phone, webhook, timezone, wishes, settings in rows:
+            found.setdefault(tenant, {})[user] = Addresses(
+                email or None,
+                phone or None,
+                webhook or None,
+                timezone=timezone or None,
+                wanted=orjson.loads(wishes) if wishes else None,
+                default=defaults_of(settings) or None,
+            )
         for tenant, user, subscription in browsers:
             person = found.setdefault(tenant, {}).get(user) or Addresses(None, None, None)
             found[tenant][user] = person._replace(webpush=(*person.webpush, subscription))
@@ -179,8 +196,10 @@ class People:
         return [replace(one, webpush=found[one.id]) if one.id in found else one for one in people]
 
     async def delete(self, tenant: str, user: str) -> bool:
-        """Forget a person, their roles and browsers; whether there was one."""
+        """Forget a person, their roles, browsers and what they want; whether there was one."""
         async with self._db.write() as conn:
+            for table in (tables.preferences, tables.mutes):
+                await conn.execute(delete(table).where(table.c.tenant == tenant, table.c.user == user))
             await conn.execute(delete(tables.people_roles).where(_R.tenant == tenant, _R.user == user))
             browsers = tables.push_subscriptions.c
             mine = (browsers.tenant == tenant, browsers.user == user)

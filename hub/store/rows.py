@@ -23,7 +23,7 @@ EVENT = (
 ROOM = ("tenant", "room", "offset", "inbox", "shared", "type")
 DELIVERY = (
     *("id", "tenant", "offset", "event_id", "user", "channel", "address", "status", "due_at", "reason"),
-    *("created_at", "updated_at"),
+    *("created_at", "updated_at", "digest", "unless_seen"),
 )
 NEW_DELIVERY = {"attempts": "0", "fence": "0", "maybe_duplicate": "FALSE"}
 EXPANSION = ("id", "tenant", "offset", "event_id", "room", "channels", "created_at")
@@ -70,7 +70,8 @@ class Rows:
             self.deliveries.append(
                 (
                     *(item.id, event.tenant, event.offset, event.id, item.user, item.channel, item.address),
-                    *(item.status.value, due, item.reason, self._now, self._now),
+                    *(item.status.value, due, item.reason, self._now, self._now, item.digest),
+                    item.unless_seen,
                 )
             )
 
@@ -128,6 +129,8 @@ def delivery_row(
         "updated_at": now,
         "past_attempts": 0,
         "past_fence": 0,
+        "digest": planned.digest,
+        "unless_seen": planned.unless_seen,
     }
 
 

@@ -7,11 +7,12 @@ this file holds their SQL and runs inside a transaction that somebody else has b
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     RowMapping,
     and_,
@@ -24,12 +25,25 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.domain.budgets import Over
 from hub.domain.callback import GONE
-from hub.domain.delivery import CLAIMABLE, Call, Claim, Delivery, Status, Step
+from hub.domain.delivery import CLAIMABLE, Call, Claim, Delivery, Member, Status, Step
+from hub.store.crews import members_of, take
 from hub.store.events import EVENT_COLUMNS, event_of
+from hub.store.preferences import defaults_of
 from hub.store.push import forget, owned
+from hub.store.spending import Draw, draw
 from hub.store.suppressions import Address, Struck, among, strike
-from hub.store.tables import attempts, deliveries, events, people, tenants
+from hub.store.tables import (
+    attempts,
+    deliveries,
+    events,
+    people,
+    preferences,
+    read_marks,
+    receipts,
+    tenants,
+)
 
 D = deliveries.c
 # A worker that found its claim ended may still say how the call went, until another one claims.
@@ -54,6 +68,7 @@ class ToCall:
     provider: str
     now: datetime
     ended: Call | None = None
+    draw: Draw | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +80,13 @@ class ToMove:
 
 
 Work = ToClaim | ToCall | ToMove
-Done = Claim | Delivery | int | None
+Done = Claim | Delivery | Over | int | None
 
 _FREE = (
     select(D.id)
     .where(
         D.id.in_(bindparam("ids", expanding=True)),
+        D.digest.is_(None),
         D.status.in_(CLAIMABLE),
         D.due_at <= bindparam("now"),
     )
@@ -89,12 +105,33 @@ _CLAIM = (
     )
     .returning(*deliveries.c)
 )
-# The events of claimed deliveries, with how their recipients read dates and words.
+# The events of claimed deliveries, with how their recipients read dates and words, what they want, and what
+# they did with it where that matters.
 _SOURCES = (
-    select(D.id.label("delivery_id"), *EVENT_COLUMNS, people.c.locale, people.c.timezone)
+    select(
+        D.id.label("delivery_id"),
+        *EVENT_COLUMNS,
+        *(people.c.locale, people.c.timezone, preferences.c.wishes, tenants.c.settings),
+        *(receipts.c.read, receipts.c.seen_at, receipts.c.archived_at, receipts.c.deleted_at),
+        read_marks.c.offset.label("mark"),
+    )
     .join_from(deliveries, events, and_(events.c.tenant == D.tenant, events.c.offset == D.offset))
     .join(tenants, tenants.c.id == D.tenant)
     .outerjoin(people, and_(people.c.tenant == D.tenant, people.c.id == D.user))
+    .outerjoin(preferences, and_(preferences.c.tenant == D.tenant, preferences.c.user == D.user))
+    .outerjoin(
+        receipts,
+        and_(
+            D.unless_seen,
+            receipts.c.tenant == D.tenant,
+            receipts.c.user == D.user,
+            receipts.c.offset == D.offset,
+        ),
+    )
+    .outerjoin(
+        read_marks,
+        and_(D.unless_seen, read_marks.c.tenant == D.tenant, read_marks.c.user == D.user),
+    )
     .where(D.id.in_(bindparam("ids", expanding=True)))
 )
 _START = (
@@ -110,7 +147,7 @@ _START = (
         provider=bindparam("a_provider"),
         updated_at=bindparam("now"),
     )
-    .returning(D.id, D.fence, D.attempts)
+    .returning(D.id, D.fence, D.attempts, D.digest_of)
 )
 _NEW_ATTEMPT = insert(attempts)
 _OURS = (
@@ -129,6 +166,7 @@ _MOVE = (
         lease_until=None,
         call_started=None,
         provider_id=bindparam("provider_id"),
+        digest_of=bindparam("a_leader"),
         # A claim that was given back was not lost.
         past_fence=D.past_fence + bindparam("given_back"),
         **{name: bindparam(name) for name in _CHANGED},
@@ -165,18 +203,22 @@ async def run(connection: AsyncConnection, work: Sequence[Work]) -> list[Done]:
 
 async def _claim(connection: AsyncConnection, wanted: Sequence[ToClaim]) -> dict[str, Claim]:
     now = max(item.now for item in wanted)
-    values = {
-        "ids": [item.id for item in wanted],
-        "now": now,
-        "lease_until": now + timedelta(seconds=max(item.lease for item in wanted)),
-    }
-    rows = (await connection.execute(_CLAIM, values)).mappings().all()
+    times = {"now": now, "lease_until": now + timedelta(seconds=max(item.lease for item in wanted))}
+    ids = {item.id for item in wanted}
+    rows = [*(await connection.execute(_CLAIM, {**times, "ids": list(ids)})).mappings()]
+    crews: dict[str, list[RowMapping]] = {row["id"]: [row] for row in rows}
+    if others := ids - crews.keys():
+        joined = await take(connection, others, times)
+        crews |= joined
+        rows += [row for crew in joined.values() for row in crew]
     if not rows:
         return {}
     found = await connection.execute(_SOURCES, {"ids": [row["id"] for row in rows]})
     sources = {source["delivery_id"]: source for source in found.mappings()}
-    closed = await _closed(connection, rows)
-    return {row["id"]: _claimed(row, sources.get(row["id"]), suppressed=row["id"] in closed) for row in rows}
+    closed = await _closed(connection, [crew[0] for crew in crews.values()])
+    return {
+        asked: _claimed(crew, sources, suppressed=crew[0]["id"] in closed) for asked, crew in crews.items()
+    }
 
 
 async def _closed(connection: AsyncConnection, rows: Sequence[RowMapping]) -> set[str]:
@@ -190,24 +232,44 @@ async def _closed(connection: AsyncConnection, rows: Sequence[RowMapping]) -> se
     return closed | {row["id"] for row in given if _address_of(row) in struck}
 
 
-async def _start(connection: AsyncConnection, wanted: Sequence[ToCall]) -> dict[tuple[str, int], int]:
+async def _start(connection: AsyncConnection, wanted: Sequence[ToCall]) -> dict[tuple[str, int], int | Over]:
     by_provider: dict[str, list[ToCall]] = defaultdict(list)
-    for item in wanted:
-        by_provider[item.provider].append(item)
-    numbers: dict[tuple[str, int], int] = {}
+    numbers: dict[tuple[str, int], int | Over] = {}
+    for item, over in zip(wanted, await draw(connection, [item.draw for item in wanted]), strict=True):
+        if over is not None:
+            numbers[item.id, item.fence] = over
+        else:
+            by_provider[item.provider].append(item)
     for provider, items in by_provider.items():
         now = max(item.now for item in items)
         values = {"claims": [(item.id, item.fence) for item in items], "now": now, "a_provider": provider}
-        started = {(id, fence): number for id, fence, number in await connection.execute(_START, values)}
-        if started:
+        started = (await connection.execute(_START, values)).all()
+        called = [(row.id, row.attempts) for row in started]
+        along_of: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        if leaders := [row.id for row in started if row.digest_of == row.id]:
+            along = (
+                update(deliveries)
+                .where(members_of(leaders, D.status == Status.SENDING))
+                .values(call_started=now, attempts=D.attempts + 1, provider=provider, updated_at=now)
+                .returning(D.id, D.attempts, D.digest_of)
+            )
+            for row in await connection.execute(along):
+                called.append((row.id, row.attempts))
+                along_of[row.digest_of].append((row.id, row.attempts))
+        if called:
             rows = [
                 {"delivery_id": id, "number": number, "started_at": now, "provider": provider}
-                for (id, _), number in started.items()
+                for id, number in called
             ]
             await connection.execute(_NEW_ATTEMPT, rows)
-            ended = [(item.id, item.ended) for item in items if (item.id, item.fence) in started]
-            await _end_calls(connection, [(id, call) for id, call in ended if call is not None])
-        numbers |= started
+        ended: list[tuple[str, Call]] = []
+        before = {(item.id, item.fence): item.ended for item in items}
+        for row in started:
+            if (call := before.get((row.id, row.fence))) is not None:
+                ended.append((row.id, call))
+                ended += [(id, replace(call, number=number - 1)) for id, number in along_of.get(row.id, ())]
+        await _end_calls(connection, ended)
+        numbers |= {(row.id, row.fence): row.attempts for row in started}
     return numbers
 
 
@@ -215,6 +277,12 @@ async def _move(connection: AsyncConnection, wanted: Sequence[ToMove]) -> dict[t
     claims = {"claims": [(item.id, item.fence) for item in wanted]}
     ours = (await connection.execute(_OURS, claims)).mappings()
     held = {(row["id"], row["fence"]): row for row in ours}
+    crews: dict[str, list[RowMapping]] = defaultdict(list)
+    if leaders := [row["id"] for row in held.values() if row["digest_of"] == row["id"]]:
+        settled = and_(D.status.in_(_SETTLED), D.call_started.is_not(None))
+        along = select(deliveries).where(members_of(leaders, D.status.in_(_HELD), settled))
+        for one in (await connection.execute(along.order_by(D.id).with_for_update())).mappings():
+            crews[one["digest_of"]].append(one)
     moved: dict[tuple[str, int], Delivery] = {}
     rows: list[dict[str, Any]] = []
     calls: list[tuple[str, Call]] = []
@@ -223,34 +291,56 @@ async def _move(connection: AsyncConnection, wanted: Sequence[ToMove]) -> dict[t
         row, step = held.get((item.id, item.fence)), item.step
         if row is None:
             continue
-        after = delivery_of(row)
-        if after.status in _HELD:
-            after = replace(
-                after,
-                status=step.status,
-                due_at=step.due_at,
-                reason=step.reason,
-                error=step.error,
-                updated_at=item.now,
+        crew: list[Delivery] = []
+        for one in (row, *crews[row["id"]]):
+            after = _after(one, step, item.now)
+            crew.append(after)
+            changed = {name: getattr(after, name) for name in _CHANGED}
+            rows.append(
+                {
+                    "an_id": after.id,
+                    "provider_id": step.provider_id or one["provider_id"],
+                    "a_leader": _leader(one, step, alone=one is row),
+                    "given_back": int(step.status is Status.PLANNED),
+                    **changed,
+                }
             )
-        after = replace(after, maybe_duplicate=after.maybe_duplicate or step.maybe_duplicate)
-        moved[item.id, item.fence] = after
-        changed = {name: getattr(after, name) for name in _CHANGED}
-        about = {
-            "provider_id": step.provider_id or row["provider_id"],
-            "given_back": int(step.status is Status.PLANNED),
-        }
-        rows.append({"an_id": item.id, **about, **changed})
+            if step.call is not None:
+                number = step.call.number if one is row else one["attempts"]
+                calls.append((after.id, replace(step.call, number=number)))
+        moved[item.id, item.fence] = replace(crew[0], crew=tuple(crew[1:])) if crew[1:] else crew[0]
         if step.gone and row["address"]:
             gone.append(row)
-        if step.call is not None:
-            calls.append((item.id, step.call))
     if rows:
         await connection.execute(_MOVE, rows)
     await _end_calls(connection, calls)
     if gone:
         await _leave(connection, gone, now=max(item.now for item in wanted))
     return moved
+
+
+def _after(row: RowMapping, step: Step, now: datetime) -> Delivery:
+    """The delivery after the step; where a provider's word has settled it, it stays there."""
+    after = delivery_of(row)
+    if after.status in _HELD:
+        after = replace(
+            after,
+            status=step.status,
+            due_at=step.due_at,
+            reason=step.reason,
+            error=step.error,
+            updated_at=now,
+        )
+    return replace(after, maybe_duplicate=after.maybe_duplicate or step.maybe_duplicate)
+
+
+def _leader(row: RowMapping, step: Step, *, alone: bool) -> str | None:
+    """In whose message a delivery is after the step. One that moves without its leader has left the crew;
+    one that no provider was called with may leave with others next time."""
+    leader: str | None = row["digest_of"]
+    left = alone and leader != row["id"]
+    free = step.status == Status.PLANNED and not row["attempts"]
+    return None if left or free else leader
 
 
 async def _leave(connection: AsyncConnection, gone: Sequence[RowMapping], *, now: datetime) -> None:
@@ -286,7 +376,9 @@ async def _end_calls(connection: AsyncConnection, calls: Sequence[tuple[str, Cal
         await connection.execute(_END_CALL, rows)
 
 
-def _claimed(row: RowMapping, source: RowMapping | None, *, suppressed: bool) -> Claim:
+def _claimed(crew: Sequence[RowMapping], sources: Mapping[str, RowMapping], *, suppressed: bool) -> Claim:
+    row, *others = crew
+    source = sources.get(row["id"])
     return Claim(
         id=row["id"],
         tenant=row["tenant"],
@@ -302,7 +394,26 @@ def _claimed(row: RowMapping, source: RowMapping | None, *, suppressed: bool) ->
         locale=source["locale"] if source else None,
         timezone=source["timezone"] if source else None,
         suppressed=suppressed,
+        crew=tuple(
+            Member(
+                id=one["id"],
+                fence=one["fence"],
+                event=event_of(sources[one["id"]]) if one["id"] in sources else None,
+            )
+            for one in others
+        ),
+        wanted=orjson.loads(source["wishes"]) if source and source["wishes"] else {},
+        default=defaults_of(source["settings"]) if source else {},
+        seen=source is not None and row["unless_seen"] and _seen(source),
     )
+
+
+def _seen(source: RowMapping) -> bool:
+    """Whether a person has dealt with a notification: seen, read, archived or removed it."""
+    marks = ("seen_at", "archived_at", "deleted_at")
+    if source["read"] or any(source[name] is not None for name in marks):
+        return True
+    return source["read"] is None and source["mark"] is not None and source["mark"] >= source["offset"]
 
 
 def delivery_of(row: RowMapping | dict[str, Any]) -> Delivery:

@@ -28,13 +28,12 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from hub.domain.access import TENANT_PATTERN, Room
 from hub.domain.errors import RoomInvalid, ValidationFailed
 from hub.domain.events import is_protocol_name
+from hub.domain.phones import e164
 
 _SPACE = re.compile(r"\s")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _EMAIL = re.compile(r'[^\s@<>,;:"()\[\]\\\x00-\x20\x7f]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?')
-_PHONE = re.compile(r"\+?[0-9]{5,15}")
-_PHONE_SPACE = re.compile(r"[\s().-]")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,4}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 # A link is clicked in somebody's browser, where these would run or show what the sender wrote.
@@ -176,10 +175,10 @@ def _email(value: str) -> str:
 
 
 def _phone(value: str) -> str:
-    digits = _PHONE_SPACE.sub("", value)
-    if not _PHONE.fullmatch(digits):
-        raise refuse("must be a phone number, such as +84 90 123 4567")
-    return digits
+    number = e164(value)
+    if number is None:
+        raise refuse("must be a phone number with its country's code, such as +84 90 123 4567")
+    return number
 
 
 def _locale(value: str) -> str:
@@ -283,7 +282,7 @@ Phone = Annotated[
     str,
     StringConstraints(max_length=32),
     AfterValidator(_phone),
-    shown(r"^([\s().-]*\+)?([\s().-]*[0-9]){5,15}[\s().-]*$", "+84 90 123 4567"),
+    shown(r"^\s*\+", "+84 90 123 4567", description="with its country's code; kept as E.164"),
 ]
 Locale = Annotated[
     str, StringConstraints(max_length=35), AfterValidator(_locale), shown(f"^{_LOCALE.pattern}$", "vi-VN")

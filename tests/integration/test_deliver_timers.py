@@ -14,6 +14,7 @@ from hub.domain.delivery import Status
 from hub.domain.drafts import Contact, Draft
 from hub.domain.errors import StoreUnavailable, TypeUnknown, Unavailable
 from hub.domain.geo import Near
+from hub.domain.routing import Reach
 from hub.services.expand import Expand
 from hub.services.timers import FULL, Keep, Timers
 from hub.store.audit import Audit
@@ -21,6 +22,7 @@ from hub.store.outbox import Outbox
 from hub.store.retention import Retention
 from hub.store.revocations import RevocationRows
 from hub.store.scheduled import Scheduled
+from hub.store.spending import Spending
 from tests.deliverers import LEASE, Queue, World
 
 
@@ -33,7 +35,9 @@ def expand(world: World, *, chunk: int = 500, webhook: str | None = None) -> Exp
     return Expand(
         world.expansions,
         world.people,
-        configured={"email"},
+        world.preferences,
+        registry=world.registry,
+        reach=Reach({"email"}),
         clock=world.clock,
         new_id=lambda: str(ULID()),
         chunk=chunk,
@@ -54,6 +58,7 @@ def timers(
         retention=Retention(world.db),
         revocations=RevocationRows(world.db),
         audit=Audit(world.db),
+        spending=Spending(world.db),
         outbox=Outbox(world.db),
         channels=("email",),
         hand_out=queue.hand_out,

@@ -99,7 +99,8 @@ async def test_addresses_are_those_of_the_users_that_are_known(people: People) -
     )
     await people.put("globex", Contact(user="zoe", email="other@x"), now=NOW)
     found = await people.addresses("acme", ["zoe", "bob", "nobody"])
-    assert found == {"zoe": ("z@x", None, None, ()), "bob": (None, None, "w", ())}
+    nothing = ((), None, None, None)  # no browser, and nothing said of when and whether
+    assert found == {"zoe": ("z@x", None, None, *nothing), "bob": (None, None, "w", *nothing)}
     assert await people.addresses("acme", []) == {}
 
 

@@ -49,7 +49,7 @@ REASONS = re.compile(
     r"must be later than sendAt|is a name of the protocol itself|may not be a \w+: link"
     r"|is tenant room of another tenant|is a second user object|is a second place|must be a time zone"
     r"|lies in the future|must name one of|differs from the id in the path|may have at most \d+ bytes"
-    r"|must be an ISO 8601 time"
+    r"|must be an ISO 8601 time|must be a phone number"
 )
 TYPE = re.compile(r"[A-Za-z0-9_.:-]{1,128}")  # judged when the type is looked up
 

@@ -45,6 +45,7 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "sms_gateway_format": ("form", "form"),
     "email_tls": ("none", "none"),
     "max_json_depth": ("33", 33),
+    "sms_countries": ("de, VN", ["de", "VN"]),
 }
 ALL_NAMES = [(field, name) for field in Settings.model_fields for name in names(field)]
 
