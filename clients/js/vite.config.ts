@@ -2,12 +2,12 @@
 // dashboard at /admin, the description of the API at /docs). The client stands there too, as a module for pages
 // without a bundler.
 import { defineConfig } from "vitest/config";
-import { here, slim } from "./vite.shared.ts";
+import { here, slim, tight } from "./vite.shared.ts";
 
 export default defineConfig({
   root: here("pages"),
   base: "/static/",
-  plugins: [slim()],
+  plugins: [slim(), tight()],
   build: {
     outDir: here("../../hub/web/static"),
     emptyOutDir: true,

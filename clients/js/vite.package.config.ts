@@ -1,10 +1,10 @@
 // What is published: modules for bundlers, with socket.io-client inside and React and Vue left outside.
 import { defineConfig } from "vite";
-import { here, slim } from "./vite.shared.ts";
+import { here, slim, tight } from "./vite.shared.ts";
 
 export default defineConfig({
   publicDir: false,
-  plugins: [slim()],
+  plugins: [slim(), tight()],
   build: {
     outDir: here("dist"),
     target: "es2022",

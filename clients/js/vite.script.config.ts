@@ -1,10 +1,10 @@
 // One file for a script tag, old browsers included: everything, as `Hub`. Stands in the package and at /static/hub.js.
 import { defineConfig } from "vite";
-import { here, slim } from "./vite.shared.ts";
+import { here, slim, tight } from "./vite.shared.ts";
 
 export default defineConfig({
   publicDir: false,
-  plugins: [slim()],
+  plugins: [slim(), tight()],
   build: {
     outDir: here("../../hub/web/static"),
     emptyOutDir: false,

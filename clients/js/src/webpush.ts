@@ -15,11 +15,11 @@ export async function subscribe(rest: Rest, worker: string): Promise<void> {
   if ((await Notification.requestPermission()) !== "granted") {
     throw new HubError("the person does not want to be pushed", "push_denied");
   }
-  const { body } = await rest.send<{ key: string }>("GET", `${PATH}/key`);
+  const { body } = await rest.send<{ publicKey: string }>("GET", `${PATH}/key`);
   const registration = await ready(await navigator.serviceWorker.register(worker));
   const known = await registration.pushManager.getSubscription();
   const mine =
-    known ?? (await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: body.key }));
+    known ?? (await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: body.publicKey }));
   await rest.send("POST", PATH, mine.toJSON());
 }
 
