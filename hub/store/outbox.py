@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import orjson
 from sqlalchemy import delete, insert, select
 
 from hub.domain.message import Message
@@ -27,6 +28,8 @@ class Outbox:
             "subject": message.subject,
             "text": message.text,
             "html": message.html,
+            "embed": None if message.embed is None else orjson.dumps(dict(message.embed)).decode(),
+            "link": message.link,
             "created_at": message.at,
         }
         async with self._db.write() as connection:
@@ -48,6 +51,8 @@ class Outbox:
                 subject=row["subject"],
                 text=row["text"],
                 html=row["html"],
+                embed=orjson.loads(row["embed"]) if row["embed"] else None,
+                link=row["link"],
                 at=row["created_at"],
             )
             for row in rows

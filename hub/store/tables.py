@@ -464,5 +464,7 @@ outbox = Table(
     Column("subject", Text),
     Column("text", Text),
     Column("html", Text),
+    Column("embed", Text),  # JSON
+    Column("link", Text),
     Column("created_at", UtcDateTime, nullable=False, index=True),
 )

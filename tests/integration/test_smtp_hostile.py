@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
+import pytest
 import pytest_asyncio
 
+from hub.domain.events import Event
 from hub.domain.message import Message
 from hub.providers.mail import MAX_SUBJECT
 from hub.providers.receipt import Permanent, Receipt
 from hub.providers.smtp import Smtp
+from hub.services.render import Render, Style
 from tests.mailservers import LOOPBACK, MailServer
 
 HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"]
@@ -139,3 +142,38 @@ async def test_an_international_domain_is_written_as_every_server_reads_it(
 ) -> None:
     assert isinstance(await smtp.send(message(address="ana@bücher.example")), Receipt)
     assert mail_server.mails[0].recipients == ("ana@xn--bcher-kva.example",)
+
+
+@pytest.mark.parametrize("type", ["booking.confirmed", "_digest"])
+async def test_hostile_data_changes_nothing_but_the_words_of_a_mail(
+    smtp: Smtp, mail_server: MailServer, type: str
+) -> None:
+    injections = ["{{ 7 * 191 }}", "{% for x in range(9) %}qz{% endfor %}", "<script>alert(1)</script>"]
+    hostile = [*SUBJECTS, *TEXTS[:4], *injections]
+    render = Render(public_url="https://app.example.org", style=Style(brand="<b>\r\nBcc: x@example.net"))
+    for text in hostile:
+        fields = dict.fromkeys(("guestName", "propertyName", "amount", "bookingId", "reason"), text)
+        items = [
+            Event(
+                tenant="acme",
+                id=f"e{place}",
+                type="system" if type == "_digest" else type,
+                wire=type,
+                created_at=datetime(2026, 11, 20, 10, tzinfo=UTC),
+                rooms=("user:42",),
+                title=text,
+                message=text,
+                link=text,
+                data=fields,
+            )
+            for place in range(2 if type == "_digest" else 1)
+        ]
+        words = render.say(items, "email", locale=None, timezone=None)
+        said = message(subject=words.title, text=words.text, html=words.html or "")
+        assert isinstance(await smtp.send(said), Receipt), text
+    require_intact(mail_server, len(hostile))
+    for mail in mail_server.mails:
+        plain, html = (part.get_content() for part in mail.message.iter_parts())
+        assert "1337" not in plain + html
+        assert "qzqz" not in plain + html
+        assert "<script" not in html

@@ -105,8 +105,39 @@ async def test_the_outbox_is_json_newest_first() -> None:
         "subject": "Booked",
         "text": "Room 4 is yours",
         "html": None,
+        "embed": None,
+        "link": None,
         "at": "2026-11-20T10:00:00.000Z",
     }
+
+
+async def test_the_outbox_draws_each_channel_as_it_would_look() -> None:
+    embed = {
+        "title": "New <b>Booking",
+        "url": "https://app.example.org/b/1",
+        "color": 0x00FF00,
+        "description": r"\*said\*",
+        "fields": [{"name": "Guest", "value": r"Ana \<i>", "inline": True}],
+        "footer": {"text": "and 2 more"},
+        "timestamp": "2026-11-20T10:00:00.000Z",
+    }
+    async with doors() as web:
+        web.hub.messages = [
+            message(channel="sms", text="Check-in <tomorrow>"),
+            message(channel="discord", embed=embed),
+            message(channel="webpush", subject="Fresh", link="https://app.example.org/b/2"),
+        ]
+        shown = (await web.get("/dev/outbox", headers={"Accept": "text/html"})).body.decode()
+        listed = (await web.get("/dev/outbox")).json
+    assert '<p class="bubble">Check-in &lt;tomorrow&gt;</p>' in shown
+    assert "1 segment" in shown
+    assert "border-color:#00ff00" in shown
+    assert "New &lt;b&gt;Booking" in shown
+    assert "*said*" in shown
+    assert "<dt>Guest</dt><dd>Ana &lt;i&gt;</dd>" in shown
+    assert '<div class="push">' in shown
+    assert listed[1]["embed"] == embed
+    assert listed[2]["link"] == "https://app.example.org/b/2"
 
 
 async def test_a_browser_sees_the_outbox_as_a_page_that_runs_nothing() -> None:
@@ -122,6 +153,7 @@ async def test_a_browser_sees_the_outbox_as_a_page_that_runs_nothing() -> None:
     assert (empty.type, page.type) == ("text/html", "text/html")
     assert b"Nothing yet" in empty.body
     text = page.body.decode()
+    assert '<h2 class="title">&lt;script&gt;s' in text
     assert "<script>" not in text
     assert "<b>t" not in text
     assert "<i>a" not in text

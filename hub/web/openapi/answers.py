@@ -146,6 +146,8 @@ SCHEMAS: dict[str, Schema] = {
             "subject": text(),
             "text": text(),
             "html": nullable(text()),
+            "embed": nullable({"type": "object", "description": "of Discord"}),
+            "link": nullable(text()),
             "at": TIME,
         },
         description="what would have been sent",

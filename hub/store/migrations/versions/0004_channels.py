@@ -102,6 +102,8 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_spent_ends_at"), "spent", ["ends_at"], unique=False)
     op.add_column("tenants", sa.Column("muted", sa.Boolean(), nullable=False, server_default=sa.false()))
+    for name in ("embed", "link"):
+        op.add_column("outbox", sa.Column(name, sa.Text(), nullable=True))
     op.add_column("deliveries", sa.Column("digest", NAME, nullable=True))
     op.add_column("deliveries", sa.Column("digest_of", ULID, nullable=True))
     op.add_column(
@@ -134,6 +136,8 @@ def downgrade() -> None:
     for name in ("unless_seen", "digest_of", "digest"):
         op.drop_column("deliveries", name)
     op.drop_column("tenants", "muted")
+    for name in ("link", "embed"):
+        op.drop_column("outbox", name)
     op.drop_table("callbacks")
     for name in ("spent", "templates", "push_subscriptions", "suppressions", "mutes", "preferences"):
         op.drop_table(name)
