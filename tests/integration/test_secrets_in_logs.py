@@ -7,6 +7,7 @@ tickets, cookies and pids, and bodies with addresses. What the hub has written a
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import json
 from collections.abc import AsyncIterator, Callable
@@ -20,9 +21,11 @@ import pytest
 import structlog
 from sqlalchemy import insert
 
+from hub.services.unsubscribe import Link
 from hub.settings import DEVELOPMENT_KEY
 from hub.store import tables
 from hub.store.engine import Database
+from hub.web.openapi.examples import PUSH_SUBSCRIPTION
 from hub.web.routes import ROUTES
 from tests.integration.test_realtime_malformed import MALFORMED
 from tests.integration.test_web_refusals import WALK
@@ -262,3 +265,46 @@ async def test_what_the_database_refuses_is_not_quoted(database: Database, writt
     else:
         pytest.fail("one tenant was stored twice")
     written.require_none()
+
+
+async def test_what_comes_back_is_not_quoted_and_no_key_is_shown(living: Start, written: Written) -> None:
+    """Neither webhooks' secrets, nor browsers' endpoints and keys, nor links, nor suppressed addresses."""
+    auth = base64.urlsafe_b64encode(SECRET[:16].encode()).rstrip(b"=").decode()
+    secrets = {"twilio_auth_token": f"twilio-{SECRET}", "resend_webhook_secret": f"whsec_{auth}"}
+    hub = await living(public_url=f"https://hub.example.com/{auth}", unsubscribe_key=SECRET * 3, **secrets)
+    link = hub.hub.links.token(Link("acme", "42", "email", "system"))
+    written.secrets |= {auth, link}
+    user, admin = token(hub, written), hub.token("1", "ADMIN")
+    browser = {**PUSH_SUBSCRIPTION, "endpoint": f"https://push.example.com/{SECRET}"}
+    browser["keys"] = {**PUSH_SUBSCRIPTION["keys"], "auth": auth}
+    struck = {"channel": "email", "address": MAIL}
+    answers = []
+    for method, path, options in (
+        ("POST", "/me/push-subscriptions", {"json": browser}),
+        ("POST", "/me/push-subscriptions", {"json": {**browser, "endpoint": f"http://{SECRET}/"}}),
+        ("GET", "/me/push-subscriptions", {}),
+        ("GET", "/me/push-subscriptions/key", {}),
+        ("POST", "/admin/suppressions", {"json": struck}),
+        ("POST", "/admin/suppressions", {"json": {**struck, "channel": "sms"}}),
+        ("GET", "/admin/suppressions", {}),
+        ("DELETE", f"/admin/suppressions/email/{SECRET}", {}),
+        ("GET", f"/unsubscribe/{link}", {}),
+        ("POST", f"/unsubscribe/{link}", {"data": {"List-Unsubscribe": "One-Click"}}),
+        ("POST", f"/unsubscribe/{SECRET}", {"data": {"List-Unsubscribe": SECRET}}),
+        ("POST", f"/providers/twilio/status?delivery={SECRET}", {"data": {"To": SECRET}}),
+        ("POST", "/providers/resend/events", {"json": {"to": MAIL}, "headers": {"svix-signature": SECRET}}),
+    ):
+        headers = {"Authorization": f"Bearer {admin if 'admin' in path else user}"} | options.pop(
+            "headers", {}
+        )
+        async with hub.http.request(method, path, headers=headers, **options) as answer:
+            assert answer.status < 500, path
+            answers.append(await answer.text())
+    made = await hub.notify("system", {"id": "1", "email": MAIL}, channels=["webpush", "email"])
+    assert len(made["deliveries"]) == 2
+    for delivery in made["deliveries"]:
+        await hub.hub.deliver.send(delivery["id"])
+    for path in ("/admin/deliveries", "/admin/notifications/logs", f"/notifications/{made['id']}/timeline"):
+        answers.append(str(await hub.user("GET", path, admin)))
+    assert not [text for text in answers if SECRET in text or auth in text]
+    written.require_none(lines=10)
