@@ -25,6 +25,8 @@ VIEWS = {
     "people": "People",
     "deliveries": "Deliveries",
     "log": "Log",
+    "templates": "Templates",
+    "suppressions": "Suppressions",
     "broadcast": "Broadcast",
     "keys": "API keys",
     "audit": "Audit",
@@ -239,6 +241,55 @@ async def test_signing_somebody_out_closes_their_connections(
         await row.get_by_role("button", name="Sign out bruno").click()
         await guest.is_in_state("refused")
         await expect(row).to_have_count(0)
+
+
+async def test_words_are_changed_looked_at_put_in_force_and_taken_back(
+    running_hub: HubCluster, browser: Browser, mail: MailServer
+) -> None:
+    [url] = running_hub.urls
+    async with signed_in(browser, url) as dashboard:
+        await dashboard.go("templates")
+        await dashboard.part("template-type").select_option("payment.received")
+        await dashboard.part("template-channel").select_option("inApp")
+        await expect(dashboard.part("overridden")).to_have_text("the hub's own")
+        words = "{% block title %}Paid{% endblock %}{% block message %}<b>Thank you</b>{% endblock %}"
+        await dashboard.part("source").fill(words)
+        await expect(dashboard.part("preview-subject")).to_have_text("Paid")
+        await expect(dashboard.part("preview")).to_contain_text("<b>Thank you</b>")
+        await dashboard.part("template-submit").click()
+        await expect(dashboard.part("template-answer")).to_contain_text("In force")
+        await expect(dashboard.part("overridden")).to_have_text("your own")
+        async with asyncio.timeout(20):
+            while True:  # in force within two seconds
+                await dashboard.book("payment.received")
+                page = await dashboard.page.request.get(
+                    f"{url}/notifications?limit=1",
+                    headers={"Authorization": f"Bearer {await token_of(url, TENANT, 'marta')}"},
+                )
+                if (await page.json())[0]["title"] == "Paid":
+                    break
+                await asyncio.sleep(0.2)
+        await dashboard.part("reset").click()
+        await expect(dashboard.part("overridden")).to_have_text("the hub's own")
+        await dashboard.part("template-channel").select_option("email")
+        await expect(dashboard.part("preview-html")).to_have_attribute("sandbox", "")
+
+
+async def test_a_suppressed_address_gets_no_mail_until_it_is_lifted(
+    running_hub: HubCluster, browser: Browser
+) -> None:
+    [url] = running_hub.urls
+    async with signed_in(browser, url) as dashboard:
+        await dashboard.go("suppressions")
+        await dashboard.part("address").fill("ana@example.com")
+        await dashboard.part("suppress-submit").click()
+        await expect(dashboard.part("suppress-answer")).to_have_text("It gets nothing any more.")
+        await dashboard.book()
+        await dashboard.go("deliveries")
+        await expect(dashboard.part("deliveries").locator("tbody tr").first).to_contain_text("skipped")
+        await dashboard.go("suppressions")
+        await dashboard.part("lift").click()
+        await expect(dashboard.part("lift")).to_have_count(0)
 
 
 LOOKS = {"light-desktop": ("light", 1280, 900), "dark-phone": ("dark", 390, 844)}

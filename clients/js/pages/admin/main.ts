@@ -17,6 +17,8 @@ import { keys } from "./views/keys";
 import { log } from "./views/log";
 import { overview } from "./views/overview";
 import { people } from "./views/people";
+import { suppressions } from "./views/suppressions";
+import { templates } from "./views/templates";
 import type { Desk, View } from "./views/view";
 
 const VIEWS: Record<string, { title: string; show: (desk: Desk) => View }> = {
@@ -24,6 +26,8 @@ const VIEWS: Record<string, { title: string; show: (desk: Desk) => View }> = {
   people: { title: "People", show: people },
   deliveries: { title: "Deliveries", show: deliveries },
   log: { title: "Log", show: log },
+  templates: { title: "Templates", show: templates },
+  suppressions: { title: "Suppressions", show: suppressions },
   broadcast: { title: "Broadcast", show: broadcast },
   keys: { title: "API keys", show: keys },
   audit: { title: "Audit", show: audit },

@@ -80,3 +80,34 @@ export interface Note {
   details: Record<string, unknown>;
   at: string;
 }
+
+export interface Suppression {
+  channel: string;
+  id: string;
+  hint: string;
+  reason: string;
+  createdAt: string;
+}
+
+export interface TemplateRow {
+  type: string;
+  channel: string;
+  locales: string[];
+  overridden: boolean;
+  overrides: { locale: string | null }[];
+}
+
+export interface Template {
+  source: string;
+  overridden: boolean;
+  warnings?: string[];
+}
+
+export interface Preview {
+  subject: string | null;
+  text: string | null;
+  html: string | null;
+  embed: unknown;
+  title: string | null;
+  message: string | null;
+}
