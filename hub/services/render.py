@@ -29,9 +29,9 @@ from hub.services.embeds import Fields, as_text, embed, unmarked
 from hub.services.formats import DEFAULT_LOCALE, locale_of, timezone_of, url_filter
 from hub.services.page import Chosen, Page, TemplateFailed, whole
 from hub.services.shipped import DEFAULT, DIGEST, TEMPLATES, Shipped
+from hub.services.unsubscribe import EVERY_TYPE
 from hub.services.wire import iso
 
-EVERY_TYPE = "*"
 _MANY_BLANK_LINES = re.compile(r"\n{3,}")
 _PREVIEW = 140  # characters of a mail that lists show beside its subject
 

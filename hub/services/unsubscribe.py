@@ -20,6 +20,7 @@ from hub.domain.events import Registry
 from hub.services.preferences import PreferencesService
 
 MAX_TOKEN_BYTES = 4096
+EVERY_TYPE = "*"  # in the link of a message that holds several types
 _PURPOSE = "unsubscribe"
 _FIELDS = ("t", "u", "c", "k")
 
@@ -96,6 +97,7 @@ class UnsubscribeService:
         """
         link, mutable = self.look(token)
         who = Principal(tenant=link.tenant, user=link.user)
+        everything = everything or link.type == EVERY_TYPE
         if everything:
             types = (await self._preferences.show(who))["types"]
             # What the person once said of single types would win over their word for the channel.

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 from aiohttp import hdrs, web
 
 from hub.domain.errors import Invalid, LinkInvalid
-from hub.services.unsubscribe import Link
+from hub.services.unsubscribe import EVERY_TYPE, Link
 from hub.web.context import HUB
 from hub.web.reading import read_body
 
@@ -125,6 +125,8 @@ def _start(words: str) -> str:
 
 def _name(link: Link) -> str:
     """A type's name for people: `booking.no_show` is "booking no show"."""
+    if link.type == EVERY_TYPE:
+        return "all types"
     return link.type.replace(".", " ").replace("_", " ").replace("-", " ")
 
 

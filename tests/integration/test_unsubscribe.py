@@ -81,6 +81,13 @@ async def test_all_mails_means_all_whatever_was_said_of_single_types(living: Sta
     assert found["types"]["booking.created"] == {"inApp": True}
 
 
+async def test_one_click_in_a_mail_of_several_types_means_all(living: Start) -> None:
+    hub = await living()
+    async with hub.http.post(path(hub, "*"), data=ONE_CLICK) as answer:
+        assert answer.status == 200
+    assert await wishes(hub) == {"email": False, "types": {}}
+
+
 async def test_what_cannot_be_switched_off_says_so(living: Start) -> None:
     hub = await living()
     async with hub.http.get(path(hub, "system.maintenance"), headers=BROWSER) as answer:
