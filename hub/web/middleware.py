@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import structlog
 from aiohttp import hdrs, web
@@ -21,6 +22,8 @@ from hub.web.context import HUB, REQUEST_ID
 from hub.web.origins import ORIGINS, preflight
 
 log = structlog.get_logger("hub.web")
+# The same for an application's life: making it anew costs as much as writing a line.
+LOG: web.AppKey[Any] = web.AppKey("log")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -57,7 +60,8 @@ async def front(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise
     finally:
         route = route_of(request)
-        write = log.debug if route in _QUIET else log.info
+        lines = request.app[LOG]
+        write = lines.debug if route in _QUIET else lines.info
         took = time.monotonic() - started
         request.app[HUB].traffic.answered(request.method, route, status, took)
         milliseconds = round(took * 1000, 1)

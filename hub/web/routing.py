@@ -129,6 +129,7 @@ def assemble(hub: Services, routes: Iterable[Route]) -> web.Application:
     app[ORIGINS] = Origins(options.cors_origins, development=options.development)
     app[TRUSTED] = networks(options.trusted_proxies)
     app[WARNED] = []
+    app[middleware.LOG] = middleware.log.bind()
     app.on_response_prepare.append(middleware.dress)
     server_log.quieten(logging.getLogger("aiohttp.server"))
     served = [route for route in routes if options.development or not route.development]
