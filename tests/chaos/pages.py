@@ -32,6 +32,8 @@ ADMIN_PAGES = (
     "/admin/suppressions?limit=100&tenant={other}",
     "/admin/audit?action=key.create&tenant={other}",
     "/admin/preferences?tenant={other}",
+    "/admin/templates?tenant={other}",
+    "/admin/templates/review.created/inApp?tenant={other}",
     "/admin/presence?user=42",
     "/admin/presence?room=user:42&tenantId={other}",
 )
@@ -82,6 +84,11 @@ async def administers(near: Neighbours, tenant: Tenant, other: Tenant, page: str
         found = {row["id"]: row["notificationId"] for row in answer.json}
         assert found.items() <= tenant.mailed.items()
         assert "limit=100" not in path or len(found) == min(100, len(tenant.mailed))
+    elif "templates?" in path:
+        own = [(row["type"], row["channel"]) for row in answer.json if row["overridden"]]
+        assert own == [("review.created", "inApp")]
+    elif "templates" in path:
+        assert tenant.canary("words") in answer.json["source"]
     elif "preferences" in path:
         assert tenant.canary("wish") in answer.text
     elif "api-keys" in path or "key.create" in path:

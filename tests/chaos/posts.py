@@ -18,7 +18,7 @@ from tests.chaos.tenants import Sent, Tenant
 
 
 async def move_in(near: Neighbours) -> None:
-    """Each has a key, a wish, a browser, somebody who listens, and a past."""
+    """Each has a key, a wish, words, a browser, somebody who listens, and a past."""
     for tenant in near.tenants:
         body = {"scopes": ["admin"], "name": tenant.canary("key")}
         made = await near.call(tenant, "POST", "/admin/api-keys", near.platform(tenant), body)
@@ -26,6 +26,11 @@ async def move_in(near: Neighbours) -> None:
         await near.call(tenant, "POST", "/admin/revoke", near.key(tenant), {"jti": tenant.canary("jti")})
         wishes = {"types": {tenant.canary("wish"): {"email": False}}}
         said = await near.call(tenant, "PUT", "/admin/preferences", near.key(tenant), wishes)
+        assert said.status == 200, said
+        source = f"{{% block title %}}{tenant.canary('words')}{{% endblock %}}"
+        source += "{% block message %}x{% endblock %}"
+        path = "/admin/templates/review.created/inApp"
+        said = await near.call(tenant, "PUT", path, near.key(tenant), {"source": source})
         assert said.status == 200, said
         endpoint = f"https://push.example.com/{tenant.canary('push')}"
         own = near.person(tenant.people[0]) | {"User-Agent": tenant.canary("browser")}
