@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from hub.choices import (
     budgets,
     callback_readers,
+    daily,
     keep,
     limits,
     overrides,
@@ -317,6 +318,7 @@ class Hub:
             clock=utc_now,
         )
         self.reports = ReportsService(Reports(db), Statistics(db), audit, Trail(db), clock=utc_now)
+        self.daily = daily(settings, db, self.log, release=self.ingest.release, clock=utc_now)
         self.timers = Timers(
             backlog=Backlog(db),
             scheduled=scheduled,

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from email.utils import parseaddr
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from redis.asyncio import Redis
 
@@ -21,12 +22,14 @@ from hub.cluster.tickets import Tickets
 from hub.domain.access import Principal
 from hub.domain.breaker import Rules
 from hub.domain.budgets import Budgets
+from hub.domain.drafts import Draft
 from hub.domain.events import Registry
 from hub.providers.post import Reader
 from hub.providers.receipt import Provider
 from hub.realtime.fanout import Fanout
 from hub.realtime.places import Limits
 from hub.services.calling import Patience
+from hub.services.daily import Daily, When
 from hub.services.jwks import KeySource
 from hub.services.overrides import Bounds, Overrides
 from hub.services.presence import PresenceRules, PresenceService
@@ -37,9 +40,13 @@ from hub.services.shipped import Shipped
 from hub.services.timers import Keep
 from hub.services.tokens import Tokens
 from hub.settings import DEVELOPMENT_KEY, Settings, SettingsRefused
+from hub.store.engine import Database
 from hub.store.events import EventLog
 from hub.store.keys import ApiKeys
+from hub.store.people import People
+from hub.store.stats import Statistics
 from hub.store.templates import TemplateRows
+from hub.store.tenants import Tenants
 from hub.web.context import WebOptions
 from hub.web.sockets import SocketOptions
 
@@ -51,6 +58,19 @@ def registry() -> Registry:
     """The event types that are known."""
     with REGISTRY.open("rb") as file:
         return Registry.from_tables(tomllib.load(file))
+
+
+def daily(
+    settings: Settings,
+    db: Database,
+    log: EventLog,
+    *,
+    release: Callable[[str, Draft], Awaitable[None]],
+    clock: Callable[[], datetime],
+) -> Daily:
+    """Who tells admins of their day."""
+    when = When(settings.report_hour, ZoneInfo(settings.report_timezone))
+    return Daily(Tenants(db), Statistics(db), People(db), log, release=release, clock=clock, when=when)
 
 
 def callback_readers(settings: Settings) -> dict[str, Reader]:

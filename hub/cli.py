@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from hub import __version__
-from hub.commands import access, describe, doctor, launch, send, simulate
+from hub.commands import access, describe, doctor, launch, report, send, simulate
 from hub.commands.start import Fault
 from hub.domain.errors import Refusal
 from hub.settings import SettingsRefused
@@ -35,6 +35,7 @@ app.command("simulate")(simulate.simulate)
 app.command("migrate")(launch.migrate)
 app.command("token")(access.token)
 app.command("send")(send.send)
+app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 app.command("settings")(describe.settings)
 app.add_typer(keys, name="key")

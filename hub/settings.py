@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AliasChoices, AliasGenerator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -357,6 +358,10 @@ class Settings(BaseSettings):
         "development, none in production",
     )
     sweep_seconds: float = setting(5.0, "seconds between looks for deliveries that are due", gt=0)
+    report_hour: int | None = setting(
+        None, "hour from which admins get a report of the day before; unset: none", ge=0, le=23
+    )
+    report_timezone: str = setting("UTC", "IANA time zone of that hour, and of the day")
     worker_concurrency: int = setting(32, "deliveries one worker process sends at once", ge=1)
 
     @field_validator(
@@ -375,6 +380,14 @@ class Settings(BaseSettings):
     def _duration(cls, value: Any) -> Any:
         said = seconds(value) if isinstance(value, str) else None
         return value if said is None else said
+
+    @field_validator("report_timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            return ZoneInfo(value).key
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("not a time zone of the IANA database, such as Asia/Ho_Chi_Minh") from None
 
     # -- what follows from them ----------------------------------------------------------------------
     @property

@@ -23,9 +23,11 @@ NOTIFICATION_QUEUES = (
 )
 TIMERS = "task.timers"
 CLEANUP = "task.cleanup"
-QUEUES = (*NOTIFICATION_QUEUES, "task.report", CLEANUP, TIMERS)
+REPORT = "task.report"
+QUEUES = (*NOTIFICATION_QUEUES, REPORT, CLEANUP, TIMERS)
 
 CLEANUP_EVERY = timedelta(minutes=10)
+REPORT_EVERY = timedelta(minutes=10)  # it looks whether the hour has come
 # Longer than any task may take: what is not acknowledged by then is given to another worker.
 VISIBILITY_SECONDS = 120
 # A broker that does not answer for so long is taken for gone.
@@ -78,6 +80,7 @@ def celery_app(
         beat_schedule={
             TIMERS: _tick(TIMERS, timedelta(seconds=sweep_seconds)),
             CLEANUP: _tick(CLEANUP, CLEANUP_EVERY),
+            REPORT: _tick(REPORT, REPORT_EVERY),
         },
     )
     return app

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
+from hub.services.daily import Daily
 from hub.services.deliver import Deliver
 from hub.services.timers import Timers
 
@@ -26,6 +27,8 @@ class Worked(Protocol):
     def deliver(self) -> Deliver: ...
     @property
     def timers(self) -> Timers: ...
+    @property
+    def daily(self) -> Daily: ...
     async def open(self) -> None: ...
     async def close(self) -> None: ...
 

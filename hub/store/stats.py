@@ -23,6 +23,7 @@ from hub.store.tables import attempts, deliveries, events
 MOST = 500_000  # events
 SAMPLE = 10_000  # calls of providers
 TYPES = 200
+SAID = 120  # characters of an error
 _WAITING = (Status.PLANNED, Status.QUEUED, Status.FAILED, Status.SENDING, Status.UNKNOWN)
 D, E, A = deliveries.c, events.c, attempts.c
 
@@ -83,6 +84,23 @@ class Statistics:
             depth=depth,
             oldest_due=oldest,
         )
+
+    async def errors(
+        self, tenant: str, since: datetime, until: datetime, *, most: int
+    ) -> list[tuple[str, int]]:
+        """What failed or given up deliveries of that time say, the most frequent first, at most SAID long."""
+        async with self._db.read() as conn:
+            low, high = await span(conn, tenant, since, until)
+            said = func.substr(D.error, 1, SAID).label("said")
+            asked = (
+                select(said, func.count())
+                .where(D.tenant == tenant, D.offset > max(low, high - MOST), D.offset <= high)
+                .where(D.status.in_((Status.DEAD, Status.FAILED)), D.error.is_not(None))
+                .group_by(said)
+                .order_by(func.count().desc(), said)
+                .limit(most)
+            )
+            return [(error, count) for error, count in await conn.execute(asked)]
 
     def _slot(self, moment: Any, bucket: int) -> Any:
         """The Unix second at which the slot of a time begins."""

@@ -133,7 +133,7 @@ def test_every_queue_is_bound_by_its_exact_name() -> None:
 def test_the_clock_sends_each_tick_to_its_queue_and_lets_it_grow_stale() -> None:
     app = celery_app("redis://localhost:1/0", sweep_seconds=3)
     schedule = app.conf.beat_schedule
-    assert set(schedule) == {"task.timers", "task.cleanup"}
+    assert set(schedule) == {"task.timers", "task.cleanup", "task.report"}
     for name, entry in schedule.items():
         assert entry["options"]["queue"] == entry["options"]["routing_key"] == name
         assert entry["options"]["expires"] == 4 * entry["schedule"].total_seconds()

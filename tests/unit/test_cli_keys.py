@@ -145,3 +145,12 @@ def test_a_database_that_cannot_be_used_is_a_line(
     assert "DATABASE_URL" in err
     assert len(err.splitlines()) == 1
     assert "canary" not in err
+
+
+def test_the_report_of_a_day_is_printed_and_a_wrong_day_is_said(hub: Command) -> None:
+    assert hub("tenant", "create", "acme").code == 0
+    answer = hub("report", "--tenant", "acme", "--day", "2026-11-25")
+    assert answer.code == 0
+    assert answer.out.startswith("Daily report of acme, 2026-11-25\n\nNotifications: 0\n")
+    assert hub("report", "--tenant", "acme", "--day", "25.11.").code == 2
+    assert hub("report", "--tenant", "nobody").code == 1

@@ -41,6 +41,7 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "discord_providers": ("apprise", ["apprise"]),
     "webpush_providers": ("webpush", ["webpush"]),
     "private_targets": ("10.0.0.0/8,sms.internal", ["10.0.0.0/8", "sms.internal"]),
+    "report_timezone": ("Asia/Ho_Chi_Minh", "Asia/Ho_Chi_Minh"),
     "sms_gateway_method": ("PUT", "PUT"),
     "sms_gateway_format": ("form", "form"),
     "email_tls": ("none", "none"),

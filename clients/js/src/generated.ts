@@ -359,6 +359,7 @@ export interface EventTypes {
   "system.maintenance": Record<string, unknown>;
   system: Record<string, unknown>;
   "system.error": Record<string, unknown>;
+  "report.daily": Record<string, unknown>;
   reminder: Record<string, unknown>;
   test: Record<string, unknown>;
 }

@@ -48,6 +48,7 @@ export const NAMES: readonly string[] = [
   "system.maintenance",
   "system",
   "system.error",
+  "report.daily",
   "reminder",
   "test",
 ];
