@@ -219,7 +219,7 @@ async def test_a_slow_provider_holds_its_share_of_the_calls_and_no_more(world: W
 
 
 # -- what nobody knows -------------------------------------------------------------------------------
-@pytest.mark.parametrize("channel", ["email", "discord", "webpush", "sms"])
+@pytest.mark.parametrize("channel", ["email", "discord", "sms"])
 async def test_an_sms_that_may_have_been_sent_waits_and_the_others_are_repeated(
     world: World, channel: str
 ) -> None:
