@@ -206,7 +206,9 @@ class Settings(BaseSettings):
     ring_events: int = setting(2000, "recent events kept in memory per tenant", ge=0)
     poll_seconds: float = setting(2.0, "seconds between looks for events the bus has lost", gt=0)
     hole_ms: int = setting(50, "milliseconds to wait for a straggler before reading SQL", ge=0)
-    retention_days: float = setting(30.0, "days an event stays in the log and the inbox", gt=0)
+    retention_days: float = setting(
+        30.0, "days an event stays in the log and the inbox, where its tenant has no days of its own", gt=0
+    )
     revocation_days: float = setting(
         30.0, "days a revocation is remembered, at least JWT_EXPIRES_IN; tokens must not live longer", gt=0
     )

@@ -131,12 +131,26 @@ def vapid() -> None:
     typer.echo(f"public key, for browsers: {public_key(private)}")
 
 
-def create_tenant(name: Annotated[str, typer.Argument(help="The tenant's id, for example acme.")]) -> None:
+def create_tenant(
+    name: Annotated[str, typer.Argument(help="The tenant's id, for example acme.")],
+    retention_days: Annotated[
+        int | None,
+        typer.Option(
+            "--retention-days", help="Days its log is kept. Without: as it is, or HUB_RETENTION_DAYS."
+        ),
+    ] = None,
+) -> None:
     """Create a tenant. Doing it twice is no fault."""
     from hub.store.events import EventLog
+    from hub.store.tenants import MAX_DAYS, Tenants
+
+    if retention_days is not None and not 1 <= retention_days <= MAX_DAYS:
+        raise Fault(f"--retention-days {retention_days}: from 1 to {MAX_DAYS}", code=2)
 
     async def create(_settings: Settings, db: Database, _keys: ApiKeys) -> None:
         await EventLog(db).tenant(require_tenant(name), create=True)
+        if retention_days is not None:
+            await Tenants(db).keep_for(name, retention_days)
 
     _with_keys(create)
     typer.echo(name)

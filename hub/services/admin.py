@@ -128,6 +128,11 @@ class AdminService:
         entry, is_new = await self._stores.tenants.create(id, now=self._clock(), note=note)
         return tenant_shape(entry), is_new
 
+    async def keep_for(self, by: By, id: str, days: int | None) -> dict[str, Any]:
+        """Keep a tenant's log for so many days; None: as the installation does. Raises `TenantUnknown`."""
+        note = self._note(by, None, "tenant.retention", id, retentionDays=days or "default")
+        return tenant_shape(await self._stores.tenants.keep_for(id, days, note=note))
+
     async def tenants(self, *, limit: int, after: str) -> list[dict[str, Any]]:
         return [tenant_shape(entry) for entry in await self._stores.tenants.page(limit=limit, after=after)]
 
@@ -162,4 +167,5 @@ def tenant_shape(entry: TenantEntry) -> dict[str, Any]:
         "epoch": entry.epoch,
         "events": entry.events,
         "createdAt": iso(entry.created_at),
+        "retentionDays": entry.retention_days,
     }

@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keep:
-    """How long things are kept."""
+    """How long things are kept; `events` where a tenant has no days of its own."""
 
     events: timedelta
     keys: timedelta
@@ -157,7 +157,7 @@ class Timers:
 
     # -- cleaning up ---------------------------------------------------------------------------------
     async def _trim_log(self) -> None:
-        await self._retention.trim(self._clock() - self._keep.events)
+        await self._retention.trim(self._clock(), keep=self._keep.events)
 
     async def _expire(self) -> None:
         await self._retention.expire(self._clock())

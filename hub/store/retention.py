@@ -2,44 +2,60 @@
 
 Promises: a log is trimmed only from its old end, and `tenants.trimmed` names the last offset that is gone
 in the same transaction that removes it, so a client can be told that it came too late; a delivery that is
-not over is kept. Everything goes in slices, so that no writer waits long. When to run and how old is old
-are the caller's.
+not over is kept until it is. Everything goes in slices that weigh little, and after each the database is left
+to the others for as long as it took, so that no writer waits long. When to run is the caller's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import Select, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.delivery import TERMINAL
 from hub.store import tables
 from hub.store.engine import Database
 from hub.store.rows import room_rows
+from hub.store.tenants import RETENTION
 
 _E, _T, _ER = tables.events.c, tables.tenants.c, tables.event_rooms.c
 _D, _A, _R, _X = tables.deliveries.c, tables.attempts.c, tables.receipts.c, tables.expansions.c
 _K = tables.idempotency_keys.c
 _OVER = [status.value for status in TERMINAL]
+_LEFT_OVER = (
+    select(_D.id)
+    .join(tables.tenants, _D.tenant == _T.id)
+    .where(_D.offset <= _T.trimmed, _D.status.in_(_OVER))
+)
 
 
 class Retention:
-    """`slice`: rows (events, deliveries, keys) that one transaction handles."""
+    """`slice`: rows (events, deliveries, keys) that one transaction handles; `weight`: the same with the
+    rooms and receipts of the events, of which it takes at least one."""
 
-    def __init__(self, db: Database, *, slice: int = 500) -> None:
+    def __init__(self, db: Database, *, slice: int = 500, weight: int = 5000) -> None:
         self._db = db
         self._slice = slice
+        self._weight = weight
 
-    async def trim(self, before: datetime) -> int:
-        """Remove each log's oldest events as long as they were created before `before`; how many."""
+    async def trim(self, now: datetime, *, keep: timedelta) -> int:
+        """Remove each log's oldest events as long as they are older than the tenant's own days (without any:
+        than `keep`); how many. Deliveries that were over too late to go with their event go too."""
+        while await self._remove_deliveries(_LEFT_OVER):
+            pass
         async with self._db.read() as conn:
-            tenants = (await conn.execute(select(_T.id).order_by(_T.id))).scalars().all()
+            tenants = (await conn.execute(select(_T.id, _T.settings).order_by(_T.id))).all()
         removed = 0
-        for tenant in tenants:
+        for tenant, settings in tenants:
+            days = settings.get(RETENTION)
+            before = now - (keep if days is None else timedelta(days=days))
             while count := await self._trim_slice(tenant, before):
                 removed += count
         return removed
@@ -57,7 +73,7 @@ class Retention:
         )
         total = 0
         while True:
-            async with self._db.write() as conn:
+            async with self._gently() as conn:
                 rows = (await conn.execute(expired)).all()
                 if rows:
                     await _leave_inboxes(conn, rows)
@@ -73,7 +89,7 @@ class Retention:
         )
         total = 0
         while True:
-            async with self._db.write() as conn:
+            async with self._gently() as conn:
                 rows = (await conn.execute(old)).all()
                 if rows:
                     await conn.execute(one, [{"a_tenant": tenant, "a_key": key} for tenant, key in rows])
@@ -91,29 +107,51 @@ class Retention:
         )
         async with self._db.read() as conn:
             rows: list[Any] = _while_older((await conn.execute(oldest)).all(), before)
+            rows = await self._light(conn, tenant, rows)
         if not rows:
             return 0
-        last = rows[-1].offset
-        while await self._remove_deliveries(tenant, last):
+        over = select(_D.id).where(_D.tenant == tenant, _D.offset <= rows[-1].offset, _D.status.in_(_OVER))
+        while await self._remove_deliveries(over):
             pass
-        async with self._db.write() as conn:
+        async with self._gently() as conn:
             await _remove_events(conn, tenant, rows)
         return len(rows)
 
-    async def _remove_deliveries(self, tenant: str, upto: int) -> int:
-        """Remove a slice of the deliveries that are over, with their attempts."""
-        over = (
-            select(_D.id)
-            .where(_D.tenant == tenant, _D.offset <= upto, _D.status.in_(_OVER))
-            .limit(self._slice)
+    async def _light(self, conn: AsyncConnection, tenant: str, rows: list[Any]) -> list[Any]:
+        """As many of the first as one transaction may carry, rooms and receipts counted; at least one."""
+        if not rows:
+            return rows
+        read = (
+            select(_R.offset, func.count())
+            .where(_R.tenant == tenant, _R.offset.between(rows[0].offset, rows[-1].offset))
+            .group_by(_R.offset)
         )
-        async with self._db.write() as conn:
-            ids = (await conn.execute(over)).scalars().all()
-            if ids:
+        receipts: dict[int, int] = {row[0]: row[1] for row in await conn.execute(read)}
+        total = 0
+        for number, row in enumerate(rows):
+            total += 1 + len(orjson.loads(row.rooms)) + receipts.get(row.offset, 0)
+            if number and total > self._weight:
+                return rows[:number]
+        return rows
+
+    async def _remove_deliveries(self, over: Select[Any]) -> int:
+        """Remove a slice of the deliveries that are over, with their attempts and what providers said."""
+        async with self._db.read() as conn:
+            ids = (await conn.execute(over.limit(self._slice))).scalars().all()
+        if ids:
+            async with self._gently() as conn:
                 await conn.execute(delete(tables.attempts).where(_A.delivery_id.in_(ids)))
                 await conn.execute(delete(tables.callbacks).where(tables.callbacks.c.delivery_id.in_(ids)))
                 await conn.execute(delete(tables.deliveries).where(_D.id.in_(ids)))
         return len(ids)
+
+    @asynccontextmanager
+    async def _gently(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction, and afterwards a pause as long: whoever waits for the database comes first."""
+        began = time.monotonic()
+        async with self._db.write() as conn:
+            yield conn
+        await asyncio.sleep(time.monotonic() - began)
 
 
 def _while_older(rows: Sequence[Any], before: datetime) -> list[Any]:

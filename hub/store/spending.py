@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, or_, select, update
+from sqlalchemy import and_, bindparam, delete, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -107,7 +107,13 @@ class Spending:
             counts = {str(budget): int(count) for budget, count in found}
         return next((Over(one.said) for one in spends if counts.get(one.budget, 0) >= one.most), None)
 
-    async def forget(self, before: datetime) -> None:
-        """Remove windows that ended before then."""
-        async with self._db.write() as connection:
-            await connection.execute(delete(spent).where(_S.ends_at < before))
+    async def forget(self, before: datetime, *, slice: int = 1000) -> None:
+        """Remove windows that ended before then, so many in one transaction."""
+        old = select(_S.tenant, _S.budget, _S.window).where(_S.ends_at < before).limit(slice)
+        removed = slice
+        while removed == slice:
+            async with self._db.write() as connection:
+                gone = await connection.execute(
+                    delete(spent).where(tuple_(_S.tenant, _S.budget, _S.window).in_(old))
+                )
+                removed = gone.rowcount

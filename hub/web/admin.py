@@ -12,7 +12,7 @@ from aiohttp import web
 
 from hub.domain.access import TENANT_PATTERN, Admin, Principal
 from hub.domain.drafts import Draft
-from hub.domain.errors import ConnectionUnknown, DeliveryUnknown, Invalid, KeyUnknown
+from hub.domain.errors import ConnectionUnknown, DeliveryUnknown, Invalid, KeyUnknown, TenantUnknown
 from hub.services.admin import By
 from hub.services.reports import Rows
 from hub.web import admin_bodies, idempotency
@@ -101,6 +101,15 @@ async def create_tenant(request: web.Request, who: Admin) -> web.Response:
     id = admin_bodies.tenant(require_object(await read_json(request)))
     tenant, is_new = await request.app[HUB].admin.create_tenant(by(request, who), id)
     return answer_json(tenant, status=201 if is_new else 200)
+
+
+async def change_tenant(request: web.Request, who: Admin) -> web.Response:
+    """Say how long a tenant's log is kept; the tenant as it stands now."""
+    id = request.match_info["id"]
+    if not TENANT_PATTERN.fullmatch(id):
+        raise TenantUnknown("no such tenant")
+    days = admin_bodies.retention(require_object(await read_json(request)))
+    return answer_json(await request.app[HUB].admin.keep_for(by(request, who), id, days))
 
 
 async def tenants(request: web.Request, who: Admin) -> web.Response:

@@ -12,6 +12,7 @@ from hub.domain import revocation
 from hub.domain.access import TENANT_PATTERN, Room
 from hub.domain.drafts import Draft
 from hub.domain.errors import RoomInvalid
+from hub.store.tenants import MAX_DAYS
 from hub.web import bodies
 from hub.web.context import WebOptions
 from hub.web.fields import (
@@ -80,6 +81,12 @@ class TenantBody(Form):
     """`POST /admin/tenants`."""
 
     id: Annotated[str, AfterValidator(_tenant), shown(f"^{TENANT_PATTERN.pattern}$", "acme")]
+
+
+class TenantChange(Form):
+    """`PATCH /admin/tenants/{id}`: null is as the installation does."""
+
+    retention_days: Annotated[int, Field(ge=1, le=MAX_DAYS)] | None
 
 
 class TemplateBody(Form):
@@ -154,6 +161,11 @@ def key(body: Mapping[str, Any]) -> KeyBody:
 def tenant(body: Mapping[str, Any]) -> str:
     """Raises `ValidationFailed`."""
     return _form(TenantBody, body).id
+
+
+def retention(body: Mapping[str, Any]) -> int | None:
+    """The days. Raises `ValidationFailed`."""
+    return _form(TenantChange, body).retention_days
 
 
 def template(body: Any) -> TemplateBody:

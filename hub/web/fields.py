@@ -53,6 +53,7 @@ _WORDS = {
     "too_short": "must have at least {min_length} entries",
     "too_long": "may have at most {max_length} entries",
     "float_type": "must be a number",
+    "int_type": "must be a whole number",
     "greater_than_equal": "must be at least {ge:.10g}",
     "less_than_equal": "must be at most {le:.10g}",
     "bool_type": "must be true or false",

@@ -110,6 +110,7 @@ ROUTES: tuple[Route, ...] = (
     admin("DELETE", "/admin/templates/{type}/{channel}", templates.delete, "Back to the hub's own"),
     admin("GET", "/admin/audit", reports.audit, "What admins did"),
     platform("POST", "/admin/tenants", admins.create_tenant, "Create a tenant"),
+    platform("PATCH", "/admin/tenants/{id}", admins.change_tenant, "Say how long its log is kept"),
     platform("GET", "/admin/tenants", admins.tenants, "All tenants"),
     # What providers say later; each post is judged by its signature.
     public("POST", "/providers/twilio/status", callbacks.of("twilio"), "What became of an SMS"),

@@ -258,6 +258,34 @@ async def test_the_platform_creates_and_lists_tenants(living: Start, url: str) -
     ]
 
 
+async def test_the_platform_says_how_long_a_tenants_log_is_kept(living: Start, url: str) -> None:
+    hub = await living(database_url=url)
+    await ask(hub, "POST", "/admin/tenants", json={"id": "beta"})
+    for days in (1, 3650, None):
+        status, shape = await ask(hub, "PATCH", "/admin/tenants/beta", json={"retentionDays": days})
+        assert (status, shape["id"], shape["retentionDays"]) == (200, "beta", days)
+        found = {item["id"]: item["retentionDays"] for item in (await ask(hub, "GET", "/admin/tenants"))[1]}
+        assert found["beta"] == days
+    words = {
+        0: "must be at least 1",
+        3651: "must be at most 3650",
+        1.5: "must be a whole number",
+        True: "must be a whole number",
+        "30": "must be a whole number",
+    }
+    for bad, said in words.items():
+        status, shape = await ask(hub, "PATCH", "/admin/tenants/beta", json={"retentionDays": bad})
+        assert (status, shape["errors"]) == (422, [{"field": "retentionDays", "message": said}]), bad
+    assert (await ask(hub, "PATCH", "/admin/tenants/beta", json={}))[0] == 422
+    for name in ("nobody", "a%20b"):
+        status, shape = await ask(hub, "PATCH", f"/admin/tenants/{name}", json={"retentionDays": 3})
+        assert (status, shape["code"]) == (404, "tenant_unknown")
+    notes = [
+        note for note in (await ask(hub, "GET", "/admin/audit"))[1] if note["action"] == "tenant.retention"
+    ]
+    assert [note["details"]["retentionDays"] for note in notes] == ["default", 3650, 1]
+
+
 # -- the audit -------------------------------------------------------------------------------------------
 async def test_a_note_says_who_what_when_and_in_which_request(living: Start) -> None:
     hub = await living()

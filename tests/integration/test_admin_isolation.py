@@ -134,8 +134,12 @@ async def test_naming_another_tenant_is_refused_to_all_but_the_platform(living: 
 async def test_what_one_platform_key_may_no_tenant_admin_may(living: Start) -> None:
     hub = await living()
     for token in (hub.token("1", "ADMIN"), await key_of(hub, "acme")):
-        for method, body in (("GET", None), ("POST", {"id": "globex"})):
-            status, shape = await hub.user(method, "/admin/tenants", token, json=body)
+        for method, path, body in (
+            ("GET", "/admin/tenants", None),
+            ("POST", "/admin/tenants", {"id": "globex"}),
+            ("PATCH", "/admin/tenants/acme", {"retentionDays": 1}),
+        ):
+            status, shape = await hub.user(method, path, token, json=body)
             assert (status, shape["code"]) == (403, "forbidden")
         status, made = await hub.user("POST", "/admin/api-keys", token, json={"scopes": ["admin"]})
         assert (status, made["tenantId"]) == (201, "acme")  # never one of the platform

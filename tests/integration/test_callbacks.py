@@ -268,6 +268,6 @@ async def test_retention_takes_what_was_said_along(world: World) -> None:
 
     [id] = await sent(world)
     await hear(world, report(id, DELIVERED, at=world.now))
-    await Retention(world.db).trim(before=world.now + timedelta(days=1))
+    await Retention(world.db).trim(world.now + timedelta(days=1), keep=timedelta())
     async with world.db.read() as conn:
         assert (await conn.execute(select(callbacks))).all() == []

@@ -251,6 +251,7 @@ WALK: dict[tuple[str, str], tuple[str, Any]] = {
     ("DELETE", "/admin/templates/{type}/{channel}"): ("/admin/templates/test/sms", None),
     ("GET", "/admin/audit"): ("/admin/audit", None),
     ("POST", "/admin/tenants"): ("/admin/tenants", {"id": "globex"}),
+    ("PATCH", "/admin/tenants/{id}"): ("/admin/tenants/acme", {"retentionDays": 30}),
     ("GET", "/admin/tenants"): ("/admin/tenants", None),
     ("POST", "/dev/notifications/test"): ("/dev/notifications/test", None),
     ("GET", "/livez"): ("/livez", None),

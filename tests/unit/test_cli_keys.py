@@ -12,6 +12,7 @@ from hub.settings import Settings
 from hub.store.engine import Database
 from hub.store.events import EventLog
 from hub.store.keys import ApiKeys
+from hub.store.tenants import Tenants
 from tests.commands import Command
 
 PRODUCTION = {
@@ -40,6 +41,18 @@ def has_tenant(name: str) -> bool:
         database = await Database.open(Settings().database)
         try:
             return name in await EventLog(database).positions([name])
+        finally:
+            await database.close()
+
+    return asyncio.run(look())
+
+
+def retention_of(name: str) -> int | None:
+    async def look() -> int | None:
+        database = await Database.open(Settings().database)
+        try:
+            found = {one.id: one.retention_days for one in await Tenants(database).page(limit=9, after="")}
+            return found[name]
         finally:
             await database.close()
 
@@ -100,6 +113,16 @@ def test_a_tenant_is_created_once(hub: Command) -> None:
     code, _, err = hub("tenant", "create", "no/tenant")
     assert code == 1
     assert err == "hub: not a tenant id: 'no/tenant'\n"
+
+
+def test_a_tenants_log_is_kept_for_its_own_days(hub: Command) -> None:
+    for said, kept in ((("--retention-days", "90"), 90), ((), 90), (("--retention-days", "7"), 7)):
+        assert hub("tenant", "create", "acme", *said).code == 0
+        assert retention_of("acme") == kept
+    for days in ("0", "3651"):
+        code, out, err = hub("tenant", "create", "globex", "--retention-days", days)
+        assert (code, out, err) == (2, "", f"hub: --retention-days {days}: from 1 to 3650\n")
+    assert not has_tenant("globex")
 
 
 def test_in_production_a_key_is_for_a_tenant_that_exists(hub: Command) -> None:

@@ -43,6 +43,7 @@ READERS: dict[str, Callable[[Any], object]] = {
     "POST /admin/revoke": lambda body: admin_bodies.revoke(body, now=NOW),
     "POST /admin/api-keys": admin_bodies.key,
     "POST /admin/tenants": admin_bodies.tenant,
+    "PATCH /admin/tenants/{id}": admin_bodies.retention,
 }
 # What a schema cannot say, as the words of a refusal: each stands in the description too.
 REASONS = re.compile(

@@ -134,6 +134,7 @@ PROOFS: dict[str, tuple[str, str]] = {
     "GET /admin/audit": (ADMIN, "test_the_audit_is_filtered_and_read_page_by_page"),
     "POST /admin/tenants": A_TENANT,
     "GET /admin/tenants": A_TENANT,
+    "PATCH /admin/tenants/{id}": (ADMIN, "test_the_platform_says_how_long_a_tenants_log_is_kept"),
     "GET /livez": (CONTRACT, "test_a_hub_that_says_goodbye_is_alive_but_not_ready"),
     "GET /readyz": (CONTRACT, "test_a_hub_that_says_goodbye_is_alive_but_not_ready"),
     "GET /metrics": (

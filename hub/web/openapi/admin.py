@@ -12,6 +12,7 @@ from hub.domain.errors import (
     StateConflict,
     SuppressionUnknown,
     TemplateUnknown,
+    TenantUnknown,
     TypeUnknown,
     ValidationFailed,
 )
@@ -46,6 +47,7 @@ _TEMPLATE = (
         "the reader's language; without it, the template for every language",
     ),
 )
+_TENANT_ID = text(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=[examples.TENANT])
 _KEY_ID = path("id", ULID, "the id of an API key")
 
 
@@ -313,17 +315,35 @@ OPERATIONS: dict[str, Operation] = {
             201: json(
                 "It is new",
                 ref("Tenant"),
-                example={"id": examples.TENANT, "epoch": "k3f9", "events": 0, "createdAt": examples.AT},
+                example={
+                    "id": examples.TENANT,
+                    "epoch": "k3f9",
+                    "events": 0,
+                    "createdAt": examples.AT,
+                    "retentionDays": None,
+                },
             ),
             200: json("It was there", ref("Tenant")),
         },
+    ),
+    "PATCH /admin/tenants/{id}": Operation(
+        id="changeTenant",
+        tag=_PLATFORM,
+        parameters=(path("id", _TENANT_ID, "the id of a tenant"),),
+        body=ref("TenantChange"),
+        examples={
+            "three months": {"retentionDays": 90},
+            "as the installation does": {"retentionDays": None},
+        },
+        answers={200: json("The tenant as it stands now", ref("Tenant"))},
+        refuses=(TenantUnknown,),
     ),
     "GET /admin/tenants": Operation(
         id="listTenants",
         tag=_PLATFORM,
         parameters=(
             LIMIT,
-            query("after", text(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"), "the id of a tenant"),
+            query("after", _TENANT_ID, "the id of a tenant"),
         ),
         answers={200: _rows("Tenants by their ids", "Tenant")},
         refuses=_READS,

@@ -161,7 +161,15 @@ SCHEMAS: dict[str, Schema] = {
     "Revoked": record({"issuedBefore": TIME, "expiresAt": TIME | {"description": "when it is forgotten"}}),
     "Key": record(_KEY),
     "KeyWithSecret": record(_KEY | {"secret": text("shown this once")}),
-    "Tenant": record({"id": text(), "epoch": text(), "events": whole(), "createdAt": TIME}),
+    "Tenant": record(
+        {
+            "id": text(),
+            "epoch": text(),
+            "events": whole(),
+            "createdAt": TIME,
+            "retentionDays": nullable(whole()),
+        }
+    ),
     "Note": record(
         {
             "id": ULID,

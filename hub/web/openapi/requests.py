@@ -46,6 +46,7 @@ FORMS: dict[str, tuple[type[Form], str]] = {
     "NewTemplate": (admin_bodies.TemplateBody, "a template, and what to try it with if not with the sample"),
     "Preview": (admin_bodies.PreviewBody, "which template, for whom, and about what"),
     "NewTenant": (admin_bodies.TenantBody, "a tenant to create"),
+    "TenantChange": (admin_bodies.TenantChange, "how many days its log is kept; null: the installation's"),
 }
 # What is said of single fields wherever they occur.
 _SAID = {
