@@ -59,6 +59,7 @@ from hub.services.deliver import Deliver
 from hub.services.delivered import Delivered
 from hub.services.disconnect import Disconnect
 from hub.services.expand import Expand
+from hub.services.explain import Explain, ExplainStores
 from hub.services.gates import Gates
 from hub.services.ids import new_id
 from hub.services.inbox import InboxService
@@ -244,6 +245,14 @@ class Hub:
             self.fanout,
             self.publish,
             tenant=self.tokens.require_tenant,
+            clock=utc_now,
+        )
+        self.explain = Explain(
+            self.ingest,
+            ExplainStores(people, preferences, Suppressions(db), Spending(db)),
+            reach=reach,
+            budgets=budgets(settings),
+            webhook=admins_webhook(settings),
             clock=utc_now,
         )
         self.deliveries = Pending(self.log, scheduled, deliveries, self.publish)

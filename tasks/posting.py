@@ -21,6 +21,9 @@ from celery.utils.log import get_logger
 from hub.domain.errors import Unavailable
 from tasks.runtime import Runtime, Worked
 
+# So long acknowledgements are gathered, since each time that the consumer's thread is woken costs.
+ACK_SECONDS = 0.02
+
 log = structlog.get_logger(__name__)
 celery_log = get_logger(__name__)  # what Celery complains to of a message it cannot acknowledge
 
@@ -33,6 +36,7 @@ class Posting:
         self._work = work
         self._places = asyncio.Semaphore(most)
         self._ending = False
+        self._acks: list[Callable[[], Any]] = []
 
     def __call__(self, _task: Any, _app: Any, consumer: Any) -> Callable[..., None]:
         errors = consumer.connection_errors
@@ -48,6 +52,7 @@ class Posting:
         """Begin nothing more, and return when what was begun is done. The queue keeps what was not begun."""
         self._ending = True
         self._runtime.join()
+        self._acknowledge()
 
     async def _do(self, hub: Worked, delivery: str, ack: Callable[[], Any]) -> None:
         async with self._places:
@@ -59,7 +64,14 @@ class Posting:
                 log.warning("a delivery was put off", action="delivery.put_off", reason=away.code)
             except Exception:
                 log.exception("a delivery failed", action="delivery.failed", delivery=delivery)
-        ack()
+        self._acks.append(ack)
+        if len(self._acks) == 1:
+            asyncio.get_running_loop().call_later(ACK_SECONDS, self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        acks, self._acks = self._acks, []
+        for ack in acks:
+            ack()
 
 
 def _delivery_of(body: Any) -> str:

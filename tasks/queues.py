@@ -71,6 +71,7 @@ def celery_app(
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_enable_remote_control=False,  # nobody who reaches the broker steers the workers
         worker_hijack_root_logger=False,
+        broker_transport=None if broker.startswith("amqp") else "tasks.bulk:Transport",
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=socket_seconds,
@@ -110,6 +111,7 @@ def _transport_options(broker: str, prefix: str, socket_seconds: float) -> dict[
     return {
         "global_keyprefix": f"{prefix}:" if prefix else "",
         "visibility_timeout": VISIBILITY_SECONDS,
+        "priority_steps": [0],  # else a worker asks for four lists for each queue
         # Without these two a dead worker's messages come back 100 s after the visibility timeout.
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,

@@ -31,6 +31,7 @@ from hub.domain.errors import (
 )
 from hub.domain.message import Message
 from hub.services.inbox import Marked
+from hub.services.reports import Rows
 from hub.services.wire import dumps, loads
 from hub.web.arrivals import Arrivals
 from hub.web.context import WebOptions
@@ -89,6 +90,15 @@ class Page:
     unread: int
 
 
+class Explaining:
+    def __init__(self, behind: Behind) -> None:
+        self._behind = behind
+
+    async def page(self, draft: Draft, **which: Any) -> Rows:
+        self._behind.asked.append((draft, which))
+        return Rows([], None)
+
+
 class Behind:
     """Everything behind the doors, in one object."""
 
@@ -97,6 +107,7 @@ class Behind:
         self.registry = registry()
         self.tokens = self.ingest = self.inbox = self.people = self.deliveries = self.outbox = self
         self.presence = self
+        self.explain = Explaining(self)
         self.sessions = None
         self.stored: list[Any] = []
         self.asked: list[Any] = []

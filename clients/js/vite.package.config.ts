@@ -13,6 +13,7 @@ export default defineConfig({
     lib: {
       entry: {
         index: here("src/index.ts"),
+        bell: here("src/ui/alone.ts"),
         element: here("src/ui/index.ts"),
         react: here("src/react.ts"),
         vue: here("src/vue.ts"),

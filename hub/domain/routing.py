@@ -15,12 +15,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Protocol, Self
 
+from hub.domain.access import ADMIN
 from hub.domain.delivery import Planned, Status
 from hub.domain.events import EventType
 from hub.domain.phones import country_of
 from hub.domain.preferences import NONE, OFF, Wishes, zone_of
 from hub.domain.timing import quiet_until
 
+ADMINS = f"role:{ADMIN}"
 IN_APP = "inApp"
 NO_ADDRESS = "no address"
 NOT_CONFIGURED = "channel not configured"
@@ -29,6 +31,8 @@ MUTED = "muted"
 COUNTRY = "country not allowed"
 ALREADY_READ = "already read"
 THROTTLED = "throttled"
+EXCLUDED = "excluded"
+EXPIRED = "expired"
 CRITICAL = "critical"  # the severity that neither quiet hours nor digests hold up
 # A push goes to one browser of several, so it cannot speak for what another one missed.
 _DIGESTED = frozenset({"email", "sms", "discord"})
@@ -144,6 +148,20 @@ def of_words(words: Iterable[str]) -> tuple[tuple[str, ...], dict[str, int]]:
 def outside(channels: Iterable[str]) -> tuple[str, ...]:
     """The channels that make deliveries, each once, in the order they were named."""
     return tuple(dict.fromkeys(channel for channel in channels if channel != IN_APP))
+
+
+def left_out(exclude: Collection[str], tenant: str, user: str, roles: Iterable[str]) -> bool:
+    """Whether somebody is in one of the rooms that a notification is not for."""
+    if not exclude:
+        return False
+    rooms = {f"user:{user}", f"tenant:{tenant}", *(f"role:{role}" for role in roles)}
+    return not rooms.isdisjoint(exclude)
+
+
+def tells_admins(room: str, channels: Collection[str], exclude: Collection[str]) -> bool:
+    """Whether a crowd's notification goes to the admins' common webhook, too."""
+    among = room == ADMINS or room.startswith("tenant:")
+    return among and "discord" in channels and ADMINS not in exclude
 
 
 def plan(

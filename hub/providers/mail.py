@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_qp
+from dataclasses import dataclass
 from email.errors import MessageError
-from email.headerregistry import Address, BaseHeader, HeaderRegistry
-from email.message import EmailMessage
-from email.message import Message as Part
 from email.policy import SMTP
-from email.utils import parseaddr
+from email.utils import format_datetime, parseaddr
 from functools import lru_cache
-from typing import Any
 
 from hub.domain.message import Message
 
@@ -24,30 +21,18 @@ MAX_ADDRESS = 254  # RFC 5321, 4.5.3.1.3
 MAX_SUBJECT = 255
 
 
-class _Headers(HeaderRegistry):
-    """The standard library's, which would make a new class for every header of every mail."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._made: dict[str, type[BaseHeader]] = {}
-
-    def __getitem__(self, name: str) -> type[BaseHeader]:
-        made = self._made.get(name)
-        if made is None:
-            made = self._made[name] = super().__getitem__(name)
-        return made
-
-
 # 7bit: no server needs an extension to take it.
-_POLICY = SMTP.clone(cte_type="7bit", header_factory=_Headers())
+_POLICY = SMTP.clone(cte_type="7bit")
 # RFC 5322, 3.2.3 and 3.4.1, without quoted strings, which nobody has and everybody reads differently.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*|\[[0-9A-Fa-f:.]+\]")
 # "=_" stands in no text that is encoded as quoted-printable (RFC 2045, 6.7), as all of ours is.
 _BOUNDARY = "=_alternative"
-# Headers whose value is the same in all mails.
-_SHARED = frozenset({"Auto-Submitted", "List-Unsubscribe-Post"})
+# What a header may hold as it is (RFC 5322, 2.2), without a blank that folding could lose.
+_PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*")
+_LINE, _LONGEST_LINE = 78, 998
+_NEWLINE = re.compile(r"\r\n|\r|\n")
 _BREAKS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
 
 
@@ -55,31 +40,39 @@ class Unmailable(ValueError):
     """This message cannot become a mail, now or later. `str()` says why, without the address."""
 
 
-def compose(message: Message, sender: str) -> EmailMessage:
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail as it is handed to a server, and to whom."""
+
+    recipient: str
+    text: bytes
+
+
+def compose(message: Message, sender: str) -> Letter:
     """The mail. `sender` is `Name <address>`. Raises `Unmailable`."""
-    mail = EmailMessage(policy=_POLICY)
     try:
-        mail["From"] = _header("From", sender)
-        mail["To"] = recipient(message.address)
-        mail["Subject"] = one_line(message.subject)
-        mail["Date"] = message.at
-        mail["Message-ID"] = f"<{message.id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
-        for name, value in extra_headers(message).items():
-            mail[name] = _header(name, value) if name in _SHARED else value
-        mail["MIME-Version"] = _header("MIME-Version", "1.0")
+        to = recipient(message.address)
+        lines = [
+            _from(sender),
+            f"To: {to}\r\n",
+            _line("Subject", one_line(message.subject)),
+            f"Date: {format_datetime(message.at)}\r\n",
+            _line("Message-ID", f"<{message.id}@{_domain(sender)}>"),
+            *(_line(name, value) for name, value in extra_headers(message).items()),
+            "MIME-Version: 1.0\r\n",
+        ]
         if message.html is None:
-            _fill(mail, "plain", message.text)
+            lines.append(_part("plain", message.text))
         else:
-            mail["Content-Type"] = _header("Content-Type", f'multipart/alternative; boundary="{_BOUNDARY}"')
+            lines.append(f'Content-Type: multipart/alternative; boundary="{_BOUNDARY}"\r\n\r\n')
             for kind, text in (("plain", message.text), ("html", message.html)):
-                part = Part()
-                _fill(part, kind, text)
-                mail.attach(part)  # type: ignore[arg-type]  # it takes any message
+                lines.append(f"--{_BOUNDARY}\r\n{_part(kind, text)}\r\n")
+            lines.append(f"--{_BOUNDARY}--\r\n")
+        return Letter(to, "".join(lines).encode("ascii"))
     except (ValueError, MessageError) as fault:
         raise (
             fault if isinstance(fault, Unmailable) else Unmailable(f"cannot be written as a mail: {fault}")
         ) from fault
-    return mail
 
 
 def extra_headers(message: Message) -> dict[str, str]:
@@ -91,7 +84,7 @@ def extra_headers(message: Message) -> dict[str, str]:
     return headers
 
 
-def recipient(text: str) -> Address:
+def recipient(text: str) -> str:
     """The one address `text` is: no name, no list, nothing but ASCII before the @. Raises `Unmailable`."""
     local, _, domain = text.rpartition("@")
     try:
@@ -101,20 +94,40 @@ def recipient(text: str) -> Address:
     plain = _LOCAL.fullmatch(local) and _DOMAIN.fullmatch(domain)
     if not plain or "=?" in local or len(local) + 1 + len(domain) > MAX_ADDRESS:
         raise Unmailable("not a mail address")
-    return Address(username=local, domain=domain)
+    return f"{local}@{domain}"
+
+
+def _line(name: str, value: str) -> str:
+    """A header as it is sent. The standard library folds and encodes those that need it; most do not."""
+    most = _LINE if " " in value else _LONGEST_LINE  # a link is one word, and stays one
+    if len(name) + 2 + len(value) <= most and _PLAIN.fullmatch(value):
+        return f"{name}: {value}\r\n"
+    return _folded(name, value)
 
 
 @lru_cache(maxsize=64)
-def _header(name: str, value: str) -> Any:
-    """A header that many mails share: parsing it costs more than the rest of the mail."""
-    return _POLICY.header_factory(name, value)
+def _from(sender: str) -> str:
+    """In all mails the same: parsing it costs more than the rest of the mail."""
+    return _folded("From", sender)
 
 
-def _fill(part: EmailMessage | Part, kind: str, text: str) -> None:
+def _folded(name: str, value: str) -> str:
+    line: str = _POLICY.fold(*_POLICY.header_store_parse(name, value))
+    return line
+
+
+@lru_cache(maxsize=64)
+def _domain(sender: str) -> str:
+    return parseaddr(sender)[1].rpartition("@")[2]
+
+
+def _part(kind: str, text: str) -> str:
     plain = text if text.endswith("\n") else f"{text}\n"
-    part["Content-Type"] = _header("Content-Type", f'text/{kind}; charset="utf-8"')
-    part["Content-Transfer-Encoding"] = _header("Content-Transfer-Encoding", "quoted-printable")
-    part.set_payload(b2a_qp(plain.encode(), istext=True).decode("ascii"))
+    body = _NEWLINE.sub("\r\n", b2a_qp(plain.encode(), istext=True).decode("ascii"))
+    return (
+        f'Content-Type: text/{kind}; charset="utf-8"\r\n'
+        f"Content-Transfer-Encoding: quoted-printable\r\n\r\n{body}"
+    )
 
 
 def one_line(text: str) -> str:

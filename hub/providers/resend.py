@@ -52,7 +52,7 @@ class Resend:
     def _mail(self, message: Message) -> resend.Emails.SendParams:
         mail: resend.Emails.SendParams = {
             "from": self._sender,
-            "to": [recipient(message.address).addr_spec],
+            "to": [recipient(message.address)],
             "subject": one_line(message.subject) or " ",
             "text": message.text or " ",
             "headers": extra_headers(message),

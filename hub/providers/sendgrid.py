@@ -54,7 +54,7 @@ class SendGrid:
         return {
             "personalizations": [
                 {
-                    "to": [{"email": recipient(message.address).addr_spec}],
+                    "to": [{"email": recipient(message.address)}],
                     "headers": extra_headers(message),
                     "custom_args": {"delivery": message.id},
                 }

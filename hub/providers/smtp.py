@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from email.message import EmailMessage
 from email.utils import parseaddr
 from ipaddress import ip_address
 from typing import Literal
@@ -42,6 +41,8 @@ MAILS_PER_CONNECTION = 100
 _ABOUT_US = frozenset({530, 534, 535, 538})
 # No such mailbox here (RFC 5321, 4.2.3), when it is said of the recipient.
 _NO_MAILBOX = frozenset({550, 551, 553})
+# The server is about to hang up (RFC 5321, 3.8), as it may between two mails.
+_CLOSING = 421
 _MAX_REASON = 300
 
 
@@ -88,10 +89,9 @@ class Smtp:
         handed_over = False
         try:
             async with asyncio.timeout(self._timeout), self._line() as client:
-                await client.mail(self._from)
-                await client.rcpt(_only_recipient(mail))
+                await client.rcpt(mail.recipient)
                 handed_over = True
-                answer = await client.data(mail.as_bytes())
+                answer = await client.data(mail.text)
         except SMTPResponseException as refusal:
             return _judge(refusal)
         except TimeoutError:
@@ -108,7 +108,8 @@ class Smtp:
     # -- connections ---------------------------------------------------------------------------------
     @asynccontextmanager
     async def _line(self) -> AsyncIterator[SMTP]:
-        """A connection for one mail. It is kept when the mail went well, and cut when anything did not."""
+        """A connection on which a mail has begun. It is kept when the mail went well, and cut when anything
+        did not."""
         line = await self._idle_line() or await self._new_line()
         try:
             yield line.client
@@ -134,18 +135,31 @@ class Smtp:
             start_tls=self._start_tls,
         )
         await client.connect()
+        try:
+            await client.mail(self._from)
+        except BaseException:
+            client.close()
+            raise
         return _Line(client)
 
     async def _idle_line(self) -> _Line | None:
-        """A kept connection that still is one. A dead one must not eat the time of the mail."""
+        """A kept connection that still is one: the mail's first command shows it. A dead one must not eat
+        the time of the mail."""
         while self._idle:
             line = self._idle.pop()
             if time.monotonic() - line.idle_since <= IDLE_SECONDS:
                 try:
-                    await line.client.noop(timeout=self._timeout / 5)
+                    await line.client.mail(self._from, timeout=self._timeout / 5)
                     return line
+                except SMTPResponseException as refusal:
+                    if refusal.code != _CLOSING:
+                        line.client.close()
+                        raise
                 except (SMTPException, OSError):
                     pass
+                except BaseException:
+                    line.client.close()
+                    raise
             line.client.close()
         return None
 
@@ -173,11 +187,6 @@ def _is_local(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _only_recipient(mail: EmailMessage) -> str:
-    [address] = mail["To"].addresses
-    return str(address.addr_spec)
 
 
 def _judge(refusal: SMTPResponseException) -> Temporary | Permanent:

@@ -12,12 +12,11 @@ from datetime import datetime
 
 import structlog
 
-from hub.domain.access import ADMIN
 from hub.domain.delivery import Planned, Status
 from hub.domain.errors import StoreUnavailable
 from hub.domain.events import Registry
 from hub.domain.preferences import Wishes
-from hub.domain.routing import Asked, Reach, Reachable, of_words, plan
+from hub.domain.routing import ADMINS, Asked, Reach, Reachable, left_out, of_words, plan, tells_admins
 from hub.store.expansions import Expansion, Expansions
 from hub.store.people import People, Person
 from hub.store.preferences import Preferences
@@ -100,7 +99,11 @@ class Expand:
             severity=expansion.severity,
             data=expansion.data,
         )
-        meant = [person for person in people if expansion.exclude.isdisjoint(rooms_of(person))]
+        meant = [
+            person
+            for person in people
+            if not left_out(expansion.exclude, expansion.tenant, person.id, person.roles)
+        ]
         default, wanted = await self._preferences.of_many(expansion.tenant, [one.id for one in meant])
         planned: list[Planned] = []
         for person in meant:
@@ -119,16 +122,14 @@ class Expand:
 
         It has their role for a user, so that of several audiences of one event it is written once.
         """
-        admins = f"role:{ADMIN}"
-        among = expansion.room == admins or expansion.room.startswith("tenant:")
-        wanted = "discord" in expansion.channels and admins not in expansion.exclude
         over = expansion.expires_at is not None and expansion.expires_at <= now
-        if self._webhook is None or not (among and wanted) or expansion.after or over:
+        meant = tells_admins(expansion.room, expansion.channels, expansion.exclude)
+        if self._webhook is None or not meant or expansion.after or over:
             return []
         return [
             Planned(
                 id=self._new_id(),
-                user=admins,
+                user=ADMINS,
                 channel="discord",
                 address=self._webhook,
                 status=Status.PLANNED,
@@ -143,8 +144,3 @@ class Expand:
                 expansion.tenant, name, after=expansion.after, limit=self._chunk
             )
         return await self._people.everyone(expansion.tenant, after=expansion.after, limit=self._chunk)
-
-
-def rooms_of(person: Person) -> set[str]:
-    """The rooms that an exclusion can name a person by."""
-    return {f"user:{person.id}", *(f"role:{role}" for role in person.roles)}

@@ -13,9 +13,8 @@ from hub.domain.budgets import Budgets, Spend, spends
 from hub.domain.delivery import Claim, Member, Status, Step
 from hub.domain.events import Event, EventType, Registry
 from hub.domain.preferences import Wishes, zone_of
-from hub.domain.routing import ALREADY_READ, Reach, held_until, quiet_reason, why_not
+from hub.domain.routing import ALREADY_READ, EXPIRED, Reach, held_until, quiet_reason, why_not
 
-EXPIRED = "expired"
 GONE = "the notification is no longer stored"
 
 

@@ -31,12 +31,12 @@ from hub.domain.errors import (
 from hub.domain.events import Cursor, Event, EventType, Registry
 from hub.domain.geo import Near
 from hub.domain.preferences import NONE, Wishes
-from hub.domain.routing import Asked, Reach, Reachable, plan
+from hub.domain.routing import Asked, Reach, Reachable, left_out, plan
 from hub.services.publish import Publish
 from hub.services.wire import accepted
 from hub.store.collapse import Collapse
 from hub.store.events import Append, Appended, EventLog
-from hub.store.people import Addresses, People
+from hub.store.people import Addresses, People, Person
 from hub.store.scheduled import Scheduled
 
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,127}")
@@ -190,6 +190,16 @@ class Ingest:
             )
         return [answer for answer in answers if answer is not None]
 
+    async def made(self, draft: Draft, at: datetime) -> tuple[Event, EventType]:
+        """The event that a draft would become at that time, and its type; nothing is stored.
+
+        Raises the `Refusal` that `accept` would.
+        """
+        await self._require_tenant(draft.tenant)
+        if draft.near is not None:
+            draft = await self._found(draft, draft.near)
+        return self._event(draft, self._new_id(), at)
+
     async def _require_quota(self, tenant: str, cost: int) -> None:
         """Raises `RateLimited` when the tenant has sent too much."""
         most = self._rules.per_minute
@@ -248,10 +258,22 @@ class Ingest:
         asked = asked_of(draft, kind, event)
         users: Sequence[str] = ()
         if asked is not None:
-            users = [
-                room[5:] for room in event.rooms if room.startswith("user:") and room not in event.exclude
-            ]
+            users = await self._meant(event)
         return Outline(event, key, asked, users, kind.mutable, draft.collapse_key)
+
+    async def _meant(self, event: Event) -> Sequence[str]:
+        """The users whom an event names and does not exclude; nor by a role they are known to have."""
+        users = [room[5:] for room in event.rooms if room.startswith("user:")]
+        if not event.exclude:
+            return users
+        known: Mapping[str, Person] = {}
+        if any(room.startswith("role:") for room in event.exclude):
+            known = await self._people.get_many(event.tenant, users)
+        return [
+            user
+            for user in users
+            if not left_out(event.exclude, event.tenant, user, known[user].roles if user in known else ())
+        ]
 
     async def _found(self, draft: Draft, near: Near) -> Draft:
         """The same for whoever is near now, nearest first, and for no more rooms than there may be.
@@ -352,6 +374,8 @@ class Ingest:
     def _rooms(self, draft: Draft, names: Collection[str]) -> tuple[str, ...]:
         if len(names) > self._rules.max_rooms:
             raise RoomInvalid(f"too many rooms: {len(names)}, at most {self._rules.max_rooms}")
+        if len(names) == 1:
+            return (require_room(draft.tenant, next(iter(names))),)
         return tuple(dict.fromkeys([require_room(draft.tenant, name) for name in names]))
 
     # -- not now, and not for the log ----------------------------------------------------------------

@@ -30,13 +30,20 @@ def loads(text: bytes | str) -> Any:
     return orjson.loads(text)
 
 
+_last: tuple[datetime | None, str] = (None, "")  # what `iso` was asked last, and its answer
+
+
 def iso(when: datetime | None) -> str | None:
     """ISO 8601 in UTC with milliseconds: `2026-11-20T10:00:00.000Z`."""
+    global _last
     if when is None:
         return None
-    if when.tzinfo is not UTC:
-        when = when.astimezone(UTC)
-    return f"{when.isoformat(timespec='milliseconds')[:23]}Z"
+    before, text = _last
+    if when is before:  # events of a batch were made at one moment
+        return text
+    text = f"{when.astimezone(UTC).isoformat(timespec='milliseconds')[:23]}Z"
+    _last = when, text
+    return text
 
 
 def iso_seconds(unix: float) -> str:

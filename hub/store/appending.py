@@ -190,7 +190,7 @@ class Appender:
         return [
             *((self._advance, (moved[tenant], tenant)) for tenant in sorted(moved)),
             *self._events.of(new_rows.events),
-            *self._rooms.of(new_rows.rooms),
+            *self._rooms.of(sorted(new_rows.rooms)),  # neighbours share the pages of their table
             *left_out(muting, self._sqlite),
             *self._deliveries.of(new_rows.deliveries),
             *self._expansions.of(new_rows.expansions),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy import bindparam, delete, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +29,10 @@ _SET = (
         _S.window == bindparam("a_window"),
     )
     .values(count=bindparam("a_count"))
+)
+_COUNTS = select(_S.budget, _S.window, _S.count).where(
+    _S.tenant == bindparam("a_tenant"),
+    tuple_(_S.budget, _S.window).in_(bindparam("places", expanding=True)),
 )
 
 
@@ -57,19 +61,7 @@ async def draw(connection: AsyncConnection, wanted: Sequence[Draw | None]) -> li
     for key in sorted(asked):
         counted[key] = await _add(connection, key, asked[key], ends[key])
     before = {key: counted[key] - asked[key] for key in asked}
-    answers: list[Over | None] = []
-    for one in wanted:
-        if one is None:
-            answers.append(None)
-            continue
-        keys = [(one.tenant, spend.budget, spend.window) for spend in one.spends]
-        over = next(
-            (spend for spend, key in zip(one.spends, keys, strict=True) if before[key] >= spend.most), None
-        )
-        answers.append(None if over is None else Over(over.said))
-        if over is None:
-            for key in keys:
-                before[key] += 1
+    answers = [None if one is None else _grant(before, one) for one in wanted]
     back = [key for key in asked if before[key] != counted[key]]
     if back:
         await connection.execute(
@@ -80,6 +72,17 @@ async def draw(connection: AsyncConnection, wanted: Sequence[Draw | None]) -> li
             ],
         )
     return answers
+
+
+def _grant(before: dict[Key, int], one: Draw) -> Over | None:
+    """Which budget is spent; None: `before` has it counted now."""
+    keys = [(one.tenant, spend.budget, spend.window) for spend in one.spends]
+    for spend, key in zip(one.spends, keys, strict=True):
+        if before[key] >= spend.most:
+            return Over(spend.said)
+    for key in keys:
+        before[key] += 1
+    return None
 
 
 async def _add(connection: AsyncConnection, key: Key, count: int, ends_at: datetime) -> int:
@@ -97,15 +100,16 @@ class Spending:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def look(self, tenant: str, spends: Sequence[Spend]) -> Over | None:
-        """Which of these budgets is spent, if any. Counts nothing."""
-        if not spends:
-            return None
-        places = or_(*(and_(_S.budget == one.budget, _S.window == one.window) for one in spends))
+    async def look(self, tenant: str, wanted: Sequence[tuple[Spend, ...]]) -> list[Over | None]:
+        """For each, as if it went after those before it: which of its budgets is spent. Counts nothing."""
+        asked = {(spend.budget, spend.window) for spends in wanted for spend in spends}
+        if not asked:
+            return [None] * len(wanted)
         async with self._db.read() as connection:
-            found = await connection.execute(select(_S.budget, _S.count).where(_S.tenant == tenant, places))
-            counts = {str(budget): int(count) for budget, count in found}
-        return next((Over(one.said) for one in spends if counts.get(one.budget, 0) >= one.most), None)
+            found = await connection.execute(_COUNTS, {"a_tenant": tenant, "places": sorted(asked)})
+            counts = {(tenant, budget, window): count for budget, window, count in found}
+        before = {(tenant, *place): counts.get((tenant, *place), 0) for place in asked}
+        return [_grant(before, Draw(tenant, spends)) for spends in wanted]
 
     async def forget(self, before: datetime, *, slice: int = 1000) -> None:
         """Remove windows that ended before then, so many in one transaction."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hub.services.admin import AdminService
     from hub.services.callbacks import CallbackService
     from hub.services.delivered import Delivered
+    from hub.services.explain import Explain
     from hub.services.inbox import Marked, Page
     from hub.services.ingest import Accepted
     from hub.services.preferences import PreferencesService
@@ -143,6 +144,8 @@ class Services(Protocol):
     def tokens(self) -> Tokens: ...
     @property
     def ingest(self) -> Ingest: ...
+    @property
+    def explain(self) -> Explain: ...
     @property
     def inbox(self) -> Inbox: ...
     @property

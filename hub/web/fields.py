@@ -118,7 +118,7 @@ def _number_as_text(value: Any) -> Any:
 
 
 def _one_line(value: str) -> str:
-    if _CONTROL.search(value):
+    if not value.isprintable() and _CONTROL.search(value):
         raise refuse("may not hold line breaks or control characters")
     return value
 
@@ -130,7 +130,7 @@ def _type(value: str) -> str:
 
 
 def _lines(value: str) -> str:
-    if _CONTROL_BUT_LINES.search(value):
+    if not value.isprintable() and _CONTROL_BUT_LINES.search(value):
         raise refuse("may not hold control characters")
     return value
 
@@ -162,7 +162,7 @@ def _moment(value: Any) -> datetime:
 
 def _link(value: str) -> str:
     scheme = _SCHEME.match(value)
-    if _SPACE.search(value) or _CONTROL.search(value):
+    if " " in value or (not value.isprintable() and (_SPACE.search(value) or _CONTROL.search(value))):
         raise refuse("may not hold spaces or control characters")
     if scheme and scheme[1].lower() in _DANGEROUS:
         raise refuse(f"may not be a {scheme[1].lower()}: link")

@@ -1,7 +1,8 @@
-"""What backends send: notifications, one or many, events, and taking back what has not left yet."""
+"""What backends send: notifications, one or many, events; what would become of one, and taking one back."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +11,8 @@ from aiohttp import web
 
 from hub.domain.access import ApiKey
 from hub.domain.drafts import Draft, IdempotencyKey
-from hub.domain.errors import Refusal
+from hub.domain.errors import Invalid, Refusal
+from hub.services.explain import START, Place
 from hub.services.wire import dumps
 from hub.web import bodies, idempotency
 from hub.web.answers import answer_bytes, answer_json
@@ -20,9 +22,11 @@ from hub.web.fields import Faults
 from hub.web.parameters import notification_id
 from hub.web.problems import problem
 from hub.web.reading import read_json
+from hub.web.selections import answer_rows, limit_of
 
 # What a fingerprint begins with, so that equal bodies of different routes differ.
 _NOTIFICATION, _EVENT = "notification", "event"
+_PLACE = re.compile(r"([0-9]{1,4})\.([^\s/,]{0,128})")
 
 
 async def send(request: web.Request, key: ApiKey) -> web.Response:
@@ -66,6 +70,22 @@ async def send_batch(request: web.Request, key: ApiKey) -> web.Response:
         raise refused[0]  # nothing was stored: the whole request can simply be sent again
     shown = [dumps(problem(result)) if isinstance(result, Refusal) else result for result in results]
     return answer_bytes(b'{"results":[%b]}' % b",".join(shown), status=207 if refused else 200)
+
+
+async def explain(request: web.Request, key: ApiKey) -> web.Response:
+    """Who would get what of a notification, and why not; nothing is stored."""
+    idempotency.refuse_key(request, "nothing is stored, so nothing can be remembered")
+    hub = request.app[HUB]
+    after = START
+    if text := request.query.get("after"):
+        found = _PLACE.fullmatch(text)
+        if found is None:
+            raise Invalid("'after' is what the link to the next page says")
+        after = Place(int(found[1]), found[2])
+    limit = limit_of(request)
+    body = bodies.require_object(await read_json(request))
+    draft = bodies.notification(body, tenant=tenant_for(request, key, body), options=hub.options)
+    return answer_rows(request, await hub.explain.page(draft, limit=limit, after=after))
 
 
 async def cancel_pending(request: web.Request, key: ApiKey) -> web.Response:

@@ -20,6 +20,8 @@ from hub.web.context import HUB
 
 _TWICE = "an object has the same name twice"
 _SPACED = re.compile(rb'"[ \t\r\n]')  # all the white space that JSON has (RFC 8259, section 2)
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
+_NO_SHAPE = bytes({*range(256)} - {*b'{}[]"'})
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
@@ -57,7 +59,7 @@ def parse(text: bytes, *, max_depth: int) -> Any:
         value = loads(text)
     except ValueError as fault:
         raise JsonInvalid(str(fault)[:300]) from None
-    if b"\\" not in text and text.count(b"{") + text.count(b"[") <= max_depth and not _SPACED.search(text):
+    if b"\\" not in text and not _SPACED.search(text) and _is_flat(text, max_depth):
         # It cannot be too deep; and no string holds a quote, so that each `":` stands behind a name.
         if text.count(b'":') != dumps(value).count(b'":'):
             raise JsonInvalid(_TWICE)
@@ -68,6 +70,20 @@ def parse(text: bytes, *, max_depth: int) -> Any:
     if names != _colons(text, names):
         raise JsonInvalid(_TWICE)
     return value
+
+
+def _is_flat(text: bytes, max_depth: int) -> bool:
+    """Whether JSON without a backslash has at most so many levels. No: perhaps, a string holds brackets."""
+    if text.count(b"{") + text.count(b"[") <= max_depth:
+        return True
+    # A string without brackets is two quotes now; one with brackets leaves some of its quotes behind.
+    shape = text.translate(_ONE_KIND, _NO_SHAPE).replace(b'""', b"")
+    if b'"' in shape:
+        return False
+    while shape and max_depth:
+        shape = shape.replace(b"[]", b"")  # the innermost level
+        max_depth -= 1
+    return not shape
 
 
 def _colons(text: bytes, names: int) -> int:

@@ -76,6 +76,7 @@ ROUTES: tuple[Route, ...] = (
         "Many notifications in one request",
         short=True,
     ),
+    backend("POST", "/notifications/explain", notifications.explain, "Who would get what, and why not"),
     backend("DELETE", "/notifications/{id}/pending", notifications.cancel_pending, "Cancel what is unsent"),
     backend(
         "POST", "/events", notifications.send_event, "Send a realtime event that enters no inbox", short=True

@@ -181,6 +181,7 @@ async def names_another(near: Neighbours, tenant: Tenant, other: Tenant, spellin
     room = SPELLINGS[spelling % len(SPELLINGS)].format(other.name)
     calls: tuple[tuple[str, str, Any], ...] = (
         ("POST", "/notifications", {**named, "to": "user:42"}),
+        ("POST", "/notifications/explain", {**named, "to": "user:42"}),
         ("POST", "/events", {"type": "system", "to": "user:42"}),
         ("POST", "/api/sse/broadcast", {"notification": named}),
         ("PUT", "/users/42", {"locale": "en"}),

@@ -200,7 +200,7 @@ def _draw(most: int) -> Draw:
 async def test_a_look_at_a_budget_counts_nothing(world: World) -> None:
     spending, spends = Spending(world.db), _draw(1).spends
     for _ in range(2):
-        assert await spending.look("acme", spends) is None
+        assert await spending.look("acme", [spends]) == [None]
     [id] = await world.put("42")
     claim = await world.deliveries.claim(id, now=world.now, lease=LEASE)
     assert claim is not None
@@ -208,6 +208,6 @@ async def test_a_look_at_a_budget_counts_nothing(world: World) -> None:
         id, claim.fence, provider="scripted", now=world.now, draw=_draw(1)
     )
     assert started == 1
-    assert await spending.look("acme", spends) == Over("said")
+    assert await spending.look("acme", [spends, ()]) == [Over("said"), None]
     await spending.forget(START + timedelta(days=2))
-    assert await spending.look("acme", spends) is None
+    assert await spending.look("acme", [spends]) == [None]

@@ -99,6 +99,7 @@ async def test_a_mail_that_may_be_unsubscribed_from_says_how(smtp: Smtp, mail_se
     assert with_it["List-Unsubscribe"] == f"<https://hub.example/unsubscribe/{'t' * 120}>"
     assert with_it["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert without["List-Unsubscribe"] is None
+    assert b"t" * 120 in mail_server.mails[0].raw  # not every mail program decodes it there
 
 
 async def test_nobody_there_is_temporary() -> None:

@@ -221,6 +221,7 @@ WALK: dict[tuple[str, str], tuple[str, Any]] = {
     ("POST", "/providers/resend/events"): ("/providers/resend/events", {}),
     ("POST", "/notifications"): ("/notifications", GOOD),
     ("POST", "/notifications/batch"): ("/notifications/batch", [GOOD]),
+    ("POST", "/notifications/explain"): ("/notifications/explain", GOOD),
     ("DELETE", "/notifications/{id}/pending"): (f"/notifications/{ID}/pending", None),
     ("POST", "/events"): ("/events", GOOD),
     ("PUT", "/users/batch"): ("/users/batch", [{"id": "ana"}]),

@@ -29,6 +29,7 @@ NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
 TENANT = "acme"
 READERS: dict[str, Callable[[Any], object]] = {
     "POST /notifications": lambda body: bodies.notification(body, tenant=TENANT, options=OPTIONS),
+    "POST /notifications/explain": lambda body: bodies.notification(body, tenant=TENANT, options=OPTIONS),
     "POST /events": lambda body: bodies.event(body, tenant=TENANT, options=OPTIONS),
     "POST /api/sse/broadcast": lambda body: broadcast.draft_of(body, tenant=TENANT, options=OPTIONS),
     "PUT /users/{id}": lambda body: bodies.person(body, user="42"),

@@ -74,6 +74,10 @@ PROOFS: dict[str, tuple[str, str]] = {
     "POST /auth/ticket": (CONTRACT, "test_a_ticket_opens_one_stream"),
     "POST /notifications": (CONTRACT, "test_what_was_accepted_stands_in_the_inbox_as_the_contract_shows_it"),
     "POST /notifications/batch": (CONTRACT, "test_a_batch_is_stored_but_for_its_bad_entries"),
+    "POST /notifications/explain": (
+        "integration/test_explain.py",
+        "test_what_is_explained_is_what_then_happens",
+    ),
     "DELETE /notifications/{id}/pending": (
         CONTRACT,
         "test_what_was_not_sent_is_cancelled_once_and_only_by_its_tenant",

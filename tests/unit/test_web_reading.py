@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hub.domain.errors import JsonInvalid, RateLimited, Refusal, Unauthorized, all_refusals
@@ -69,6 +69,27 @@ def test_depth_is_counted_in_levels(value: Any) -> None:
         return 1 + max(map(levels, item), default=0) if isinstance(item, list) else 0
 
     assert measure(value)[0] == levels(value)
+
+
+BRACKETS = st.recursive(
+    st.text("[]{}", max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text("[]{}", max_size=2), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@given(BRACKETS, st.integers(0, 5))
+@example([[{}]], 2)
+@example(["]", ["]", ["]", "["], "["], "["], 2)
+def test_the_depth_allowed_is_exact_whatever_strings_hold(value: Any, most: int) -> None:
+    text = json.dumps(value, separators=(",", ":")).encode()
+    if measure(value)[0] <= most:
+        assert parse(text, max_depth=most) == value
+    else:
+        with pytest.raises(JsonInvalid, match="nested deeper"):
+            parse(text, max_depth=most)
 
 
 @pytest.mark.parametrize("text", [b'":"', b'"\\":\\\\"', b'{"a\\"b:": ":"}', '{"ü:": "\u2028:"}'.encode()])

@@ -6,20 +6,21 @@
 import { Emitter } from "./emitter";
 import type { Off } from "./emitter";
 import type { EventTypes, Location as Place } from "./generated";
+import { Holes } from "./holes";
 import { Line } from "./line";
 import type { Choice } from "./ladder";
 import type { Connection, Link, LinkSink } from "./link";
 import { Notifications } from "./notifications";
 import { canShare } from "./page";
-import { asEvent, isNotification } from "./protocol";
-import type { Envelope, EventOf, Notification, Passage, Presence, Signals } from "./protocol";
+import { asEvent, isNotification, later } from "./protocol";
+import type { Envelope, EventOf, Notification, Passage, Presence, Signal, Signals } from "./protocol";
 import { Preferences } from "./preferences";
 import { Push } from "./push";
 import { Rest } from "./rest";
 import type { GetToken } from "./rest";
 import { backoff } from "./backoff";
 import type { Inbox } from "./store";
-import type { Start } from "./tabs";
+import type { Start } from "./tabtalk";
 
 export interface HubOptions {
   /** Gives the present JWT; asked before every connection and request. Without it, a cookie says who this is. */
@@ -82,6 +83,7 @@ export class HubClient {
   readonly #rest: Rest;
   readonly #ids = new Set<string>();
   readonly #names = new Set<string>();
+  readonly #holes: Holes;
   #connection: Connection;
   #link: Link | null = null;
   /** The same, from the moment on when it is being made. */
@@ -100,6 +102,7 @@ export class HubClient {
     this.#choice = options.transport ?? "auto";
     this.#rest = new Rest(this.#url, this.#getToken);
     this.notifications = new Notifications(this.#rest, (inbox) => this.#emitter.emit("inbox", inbox));
+    this.#holes = new Holes(options.cursor ?? null, options.types ?? [], (selection) => this.notifications.list(selection));
     this.preferences = new Preferences(this.#rest);
     this.push = new Push(this.#rest, this.#url);
     this.#connection = {
@@ -138,7 +141,7 @@ export class HubClient {
     this.#linking = this.#linked({
       state: (connection) => life === this.#life && this.#became(connection),
       message: (name, payload, replayed) => life === this.#life && this.#heard(name, payload, replayed),
-      missed: () => life === this.#life && void this.#load(),
+      missed: () => life === this.#life && this.#missed(this.#connection.cursor),
     });
     void this.#linking.then((link) => {
       if (life !== this.#life) return;
@@ -154,7 +157,9 @@ export class HubClient {
     this.#link?.stop();
     this.#link = null;
     this.#linking = null;
-    this.#became({ ...this.#connection, status: "idle", reason: "disconnected here", code: null, retryInMs: null });
+    const cursor = this.#holes.open ? this.#holes.place : this.#connection.cursor; // what was held is asked for again
+    this.#holes.drop();
+    this.#became({ ...this.#connection, status: "idle", cursor, reason: "disconnected here", code: null, retryInMs: null });
   }
 
   /** Goes on over another transport, from the same place; for all tabs that share the connection. */
@@ -205,12 +210,14 @@ export class HubClient {
     const before = this.#connection;
     if ((Object.keys(connection) as (keyof Connection)[]).every((key) => connection[key] === before[key])) return;
     this.#connection = connection;
+    this.#holes.place ??= connection.cursor;
     if (connection.status !== "online") clearTimeout(this.#loading); // the next one sees that it is not loaded
     this.#emitter.emit("connection", connection);
   }
 
   // -- what is heard --------------------------------------------------------------------------------------
   #heard(name: string, payload: unknown, replayed: boolean): void {
+    if (this.#holes.holds(() => this.#heard(name, payload, replayed))) return;
     const event = asEvent(name, payload);
     if (event) return this.#event(event, name, replayed);
     this.#signal({ name, payload } as Signal);
@@ -218,6 +225,7 @@ export class HubClient {
   }
 
   #event(event: Envelope, name: string, replayed: boolean): void {
+    this.#holes.place = later(this.#holes.place, event.cursor);
     if (!this.#remember(event.id)) return;
     const about: About = { replayed };
     if (isNotification(event)) {
@@ -230,32 +238,11 @@ export class HubClient {
   }
 
   #signal(signal: Signal): void {
-    const inbox = this.notifications;
-    switch (signal.name) {
-      case "connected":
-        return this.#greeted(signal.payload);
-      case "sync:reset":
-        inbox.apply({ kind: "reset" });
-        return void this.#load();
-      case "notification:read": {
-        const { ids, readAt, unreadCount } = signal.payload;
-        return inbox.apply({ kind: "read", ids, readAt, unread: unreadCount });
-      }
-      case "notification:read_all": {
-        const { readAt, unreadCount } = signal.payload;
-        return inbox.apply({ kind: "read_all", readAt, unread: unreadCount });
-      }
-      case "notification:seen":
-        return inbox.apply({ kind: "seen", ...signal.payload });
-      case "notification:unread_count":
-        return inbox.apply({ kind: "count", unread: signal.payload.count });
-      case "notification:updated":
-        return inbox.apply({ kind: "updated", notification: signal.payload });
-      case "notification:deleted":
-        return inbox.apply({ kind: "deleted", id: signal.payload.id });
-      case "delivery:update":
-        return inbox.apply({ kind: "delivery", update: signal.payload });
-    }
+    if (signal.name === "connected") this.#greeted(signal.payload);
+    else if (signal.name === "sync:reset") {
+      this.notifications.apply({ kind: "reset" });
+      this.#missed(this.#connection.connected?.cursor ?? null);
+    } else this.notifications.hear(signal);
   }
 
   #greeted(connected: Signals["connected"]): void {
@@ -263,6 +250,12 @@ export class HubClient {
     const marked = this.inbox.unread + connected.replayed !== connected.unreadCount;
     this.notifications.apply({ kind: "connected", connected });
     if (!connected.recovered || !this.#loaded || marked) void this.#load();
+  }
+
+  /** Nothing up to `head` will be replayed. */
+  #missed(head: string | null): void {
+    void this.#load();
+    void this.#holes.fill(head, (item) => this.#event(item, item.type, true));
   }
 
   /** Gets the newest page by REST; until that has worked, tries again as long as this connection stands. */
@@ -287,5 +280,3 @@ export class HubClient {
     return true;
   }
 }
-
-type Signal = { [Name in keyof Signals]: { name: Name; payload: Signals[Name] } }[keyof Signals];

@@ -7,7 +7,7 @@ import { heard, NONE, settled, wished } from "./optimistic";
 import type { Inboxes } from "./optimistic";
 import { query } from "./rest";
 import type { Answer, Rest } from "./rest";
-import type { Notification } from "./protocol";
+import type { Notification, Signal } from "./protocol";
 import type { Change, Inbox } from "./store";
 
 export interface Selection {
@@ -125,6 +125,30 @@ export class Notifications {
       { kind: "read_all", readAt: answer.body.readAt, unread: answer.body.unreadCount },
     ]);
     return body;
+  }
+
+  /** What the hub says of marks and deliveries, wherever they were made. */
+  hear(signal: Signal): void {
+    switch (signal.name) {
+      case "notification:read": {
+        const { ids, readAt, unreadCount } = signal.payload;
+        return this.apply({ kind: "read", ids, readAt, unread: unreadCount });
+      }
+      case "notification:read_all": {
+        const { readAt, unreadCount } = signal.payload;
+        return this.apply({ kind: "read_all", readAt, unread: unreadCount });
+      }
+      case "notification:seen":
+        return this.apply({ kind: "seen", ...signal.payload });
+      case "notification:unread_count":
+        return this.apply({ kind: "count", unread: signal.payload.count });
+      case "notification:updated":
+        return this.apply({ kind: "updated", notification: signal.payload });
+      case "notification:deleted":
+        return this.apply({ kind: "deleted", id: signal.payload.id });
+      case "delivery:update":
+        return this.apply({ kind: "delivery", update: signal.payload });
+    }
   }
 
   /** What was heard of the inbox. */

@@ -28,5 +28,5 @@ export function watchPage(moments: Moments): () => void {
 
 /** Whether tabs can share one line. */
 export function canShare(): boolean {
-  return typeof navigator !== "undefined" && "locks" in navigator && typeof BroadcastChannel === "function";
+  return typeof navigator !== "undefined" && Boolean(navigator.locks) && typeof BroadcastChannel === "function";
 }

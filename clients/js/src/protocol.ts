@@ -17,6 +17,7 @@ export type EventOf<Type extends keyof EventTypes> = Envelope & { type: string; 
 /** What the hub sends beside events, by name. The value is the last argument of the message. */
 export type Signals = Omit<Said, "notification:new">;
 export type SignalName = keyof Signals;
+export type Signal = { [Name in keyof Signals]: { name: Name; payload: Signals[Name] } }[SignalName];
 export type DeliveryUpdate = Signals["delivery:update"];
 export type Presence = Signals["presenceStats"];
 export type Passage = Signals["presence:join"];

@@ -3,52 +3,19 @@
  * hear everything from that tab over a channel. When it goes, the next one goes on from the place it has heard of.
  * Messages may come twice around a change; events carry ids.
  */
-import { HubError } from "./errors";
+import type { HubError } from "./errors";
+import { Kept } from "./kept";
 import type { Choice } from "./ladder";
 import type { Line } from "./line";
 import type { Connection, Link, LinkSink } from "./link";
-import { asEvent, later, placeOf } from "./protocol";
+import { asEvent, later } from "./protocol";
+import { Calls } from "./tabtalk";
+import type { Call, Said, Start, Word } from "./tabtalk";
+
+export { scopeOf } from "./tabtalk";
 
 /** Without an answer from the leader for so long, it is frozen or dead. */
 export const ANSWER_MS = 4000;
-const ASK_MS = 12_000;
-/** Messages kept for tabs that have missed some. */
-const KEPT = 200;
-
-/** Where a leader begins: what the one before it had. */
-export interface Start {
-  cursor: string | null;
-  rooms: readonly string[];
-  watched: readonly (string | null)[];
-}
-
-type Word = { from: string } & (
-  | { kind: "hello"; cursor: string | null; rooms: readonly string[] }
-  | { kind: "state"; connection: Connection; start: Start; to?: string; missed?: boolean }
-  | { kind: "message"; name: string; payload: unknown; replayed: boolean; to?: string }
-  | { kind: "ask"; id: number; call: Call }
-  | { kind: "answer"; id: number; to: string; answer?: unknown; fault?: { message: string; code: string } }
-  | { kind: "bye" }
-);
-type Call = { verb: "ask"; event: string; data: unknown } | { verb: "join" | "leave"; room: string } | { verb: "start" } | { verb: "switchTo"; choice: Choice };
-type Waiting = { resolve: (answer: unknown) => void; reject: (fault: HubError) => void; timer: ReturnType<typeof setTimeout> };
-/** What a reader of the type `Word` says; who says it is put on by the sender. */
-type Said = Word extends infer One ? (One extends Word ? Omit<One, "from"> : never) : never;
-
-/** A name for everybody who may share: the same hub, and a token that says the same but for its times. Null: nobody. */
-export function scopeOf(url: string, token: string | null, types: readonly string[]): string | null {
-  const part = token?.split(".")[1];
-  if (!part) return null;
-  try {
-    const text = atob(part.replace(/-/g, "+").replace(/_/g, "/"));
-    const claims = JSON.parse(text) as Record<string, unknown>;
-    const lasting = Object.keys(claims).filter((name) => !["exp", "iat", "nbf", "jti"].includes(name));
-    const who = lasting.sort().map((name) => [name, claims[name]]);
-    return `hub:${JSON.stringify([url || location.origin, who, [...types].sort()])}`;
-  } catch {
-    return null;
-  }
-}
 
 export class Share implements Link {
   readonly #scope: string;
@@ -58,8 +25,8 @@ export class Share implements Link {
   readonly #mine = new Set<string>();
   /** What each other tab wants to be in. */
   readonly #wants = new Map<string, Set<string>>();
-  readonly #kept: { name: string; payload: unknown; cursor: string }[] = [];
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #kept = new Kept();
+  readonly #calls = new Calls((word) => this.#say(word));
   readonly #bye = (): void => this.#say({ kind: "bye" });
   #channel: BroadcastChannel | null = null;
   #line: Line | null = null;
@@ -69,14 +36,11 @@ export class Share implements Link {
   #leader: string | null = null;
   #known: Start;
   #connection: Connection;
-  #asked = 0;
-  /** Everything after this place is in `#kept`. */
-  #since: string | null;
 
   constructor(scope: string, start: Start, idle: Connection, make: (start: Start, sink: LinkSink) => Line, sink: LinkSink) {
     this.#scope = scope;
     this.#known = start;
-    this.#since = start.cursor;
+    this.#kept.begin(start.cursor);
     this.#connection = { ...idle, role: "follower" };
     this.#make = make;
     this.#sink = sink;
@@ -154,6 +118,7 @@ export class Share implements Link {
       {
         state: (connection) => {
           const cursor = later(this.#connection.cursor, connection.cursor);
+          if (this.#connection.cursor === null) this.#kept.begin(cursor);
           const { cursor: before, ...shown } = this.#connection;
           this.#become({ ...connection, cursor, role: "leader" });
           // Cursors move with every message, which followers see for themselves.
@@ -203,7 +168,7 @@ export class Share implements Link {
 
   #hear(word: Word): void {
     if ("to" in word && word.to !== undefined && word.to !== this.#id) return;
-    if (word.kind === "answer") return this.#answered(word);
+    if (word.kind === "answer") return this.#calls.answered(word);
     if (this.#line) return this.#serve(this.#line, word);
     if (word.kind === "message") return this.#deliver(word.name, word.payload, word.replayed);
     if (word.kind !== "state") return;
@@ -214,10 +179,10 @@ export class Share implements Link {
     this.#leader = word.from;
     // The cursor moves with what is delivered here; only a tab that has none yet takes the leader's.
     const cursor = fresh ? word.connection.cursor : this.#connection.cursor;
-    if (fresh) this.#since = cursor;
+    if (fresh) this.#kept.begin(cursor);
     this.#become({ ...word.connection, cursor, role: "follower" });
+    if (word.missed) this.#skip(word.connection.cursor);
     if (fresh || word.missed) this.#sink.missed();
-    if (word.missed) this.#become({ cursor: later(cursor, word.connection.cursor) });
     if (changed && word.to === undefined) this.#hello(); // a new leader does not know this tab's rooms
   }
 
@@ -242,21 +207,24 @@ export class Share implements Link {
   /** What the tab has not heard yet, or that it must fetch it itself. */
   #catchUp(to: string, cursor: string | null): void {
     const here = this.#connection.cursor;
-    const [theirs, since] = [placeOf(cursor), placeOf(this.#since)];
     const same = cursor === null || cursor === here || later(here, cursor) !== here;
-    const known = theirs && since && theirs.epoch === since.epoch && theirs.offset >= since.offset;
-    this.#announce(to, !same && !known);
-    if (same || !known) return;
-    for (const { name, payload, cursor: at } of this.#kept) {
-      if (later(cursor, at) !== cursor) this.#say({ kind: "message", name, payload, replayed: true, to });
-    }
+    const missed = same ? [] : this.#kept.after(cursor);
+    this.#announce(to, missed === null);
+    for (const { name, payload } of missed ?? []) this.#say({ kind: "message", name, payload, replayed: true, to });
+  }
+
+  /** What lies before `head` is not to be had from tabs. */
+  #skip(head: string | null): void {
+    const cursor = later(this.#connection.cursor, head);
+    this.#kept.begin(cursor);
+    this.#become({ cursor });
   }
 
   #deliver(name: string, payload: unknown, replayed: boolean): void {
     const event = asEvent(name, payload);
+    if (name === "sync:reset") this.#skip(this.#connection.connected?.cursor ?? null);
     if (event?.cursor) {
-      this.#kept.push({ name, payload, cursor: event.cursor });
-      if (this.#kept.length > KEPT) this.#since = this.#kept.shift()?.cursor ?? null;
+      this.#kept.add({ name, payload, cursor: event.cursor });
       const cursor = later(this.#connection.cursor, event.cursor);
       if (cursor !== this.#connection.cursor) this.#become({ cursor });
     }
@@ -268,15 +236,7 @@ export class Share implements Link {
   // -- calls -----------------------------------------------------------------------------------------------
   #call(call: Call): Promise<unknown> {
     if (this.#line) return this.#carry(this.#line, call, this.#id);
-    const id = ++this.#asked;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(id);
-        reject(new HubError("the tab with the connection did not answer", "unreachable"));
-      }, ASK_MS);
-      this.#waiting.set(id, { resolve, reject, timer });
-      this.#say({ kind: "ask", id, call });
-    });
+    return this.#calls.call(call);
   }
 
   async #carry(line: Line, call: Call, by: string): Promise<unknown> {
@@ -298,15 +258,6 @@ export class Share implements Link {
     if (this.#mine.has(room) || [...this.#wants.values()].some((rooms) => rooms.has(room))) return;
     await line.leave(room);
     this.#announce();
-  }
-
-  #answered({ id, answer, fault }: Word & { kind: "answer" }): void {
-    const waiting = this.#waiting.get(id);
-    if (!waiting) return;
-    this.#waiting.delete(id);
-    clearTimeout(waiting.timer);
-    if (fault) waiting.reject(new HubError(fault.message, fault.code));
-    else waiting.resolve(answer);
   }
 
   #become(change: Partial<Connection>): void {

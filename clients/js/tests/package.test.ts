@@ -65,11 +65,18 @@ test("the bell is at most 8 kB more", async () => {
     build: {
       write: false,
       target: "es2022",
-      lib: { entry: join(ROOT, "src", "ui", "bell.ts"), formats: ["es"] },
+      lib: { entry: join(ROOT, "src", "ui", "alone.ts"), formats: ["es"] },
       rollupOptions: { external: /\/(client|protocol|errors)$/, output: { minify: true } },
     },
   })) as { output: { code: string }[] }[];
   expect(small(built[0]?.output[0]?.code ?? "")).toBeLessThanOrEqual(8 * KB);
+});
+
+test("the bell by its own name brings no other element", () => {
+  const core = loaded("index.js");
+  const more = [...loaded("bell.js")].filter((name) => !core.has(name));
+  const code = more.map((name) => readFileSync(join(installed, "dist", name), "utf8")).join("");
+  expect([...code.matchAll(/\(`(hub-(?:bell|inbox|toasts|preferences|presence))`,/g)].map(([, defined]) => defined)).toEqual(["hub-bell"]);
 });
 
 test("one stream alone does not bring the rest of the client", () => {
@@ -77,21 +84,22 @@ test("one stream alone does not bring the rest of the client", () => {
 });
 
 test("every export resolves, and can be loaded where there is no page", () => {
-  const names = ["", "/react", "/vue", "/sse"];
+  const names = ["", "/element", "/bell", "/react", "/vue", "/sse"];
   // Peers are the reader's own; here they are those of this project.
   const script = names.map((name) => `import("realtime-hub-client${name}")`).join(", ");
   execFileSync("ln", ["-s", ...["react", "vue", "@vue"].map((name) => join(ROOT, "node_modules", name)), join(consumer, "node_modules")]);
   const seen = execFileSync(
     process.execPath,
-    ["--input-type=module", "-e", `const all = await Promise.all([${script}]); console.log(all.map((one) => Object.keys(one).length > 0).join())`],
+    ["--input-type=module", "-e", `const all = await Promise.all([${script}]); console.log(all.every((one) => Object.keys(one).length > 0))`],
     { cwd: consumer, encoding: "utf8" },
   );
-  expect(seen.trim()).toBe("true,true,true,true");
+  expect(seen.trim()).toBe("true");
 });
 
 test("the types resolve as Node's and as a bundler's, and know the hub's events", () => {
   const code = `
 import { HubClient, HubError } from "realtime-hub-client";
+import { HubBell } from "realtime-hub-client/bell";
 import { openEventStream } from "realtime-hub-client/sse";
 const hub = new HubClient({ getToken: async () => "t" });
 const off: () => void = hub.on("booking.created", (event, { replayed }) => { const id: string = event.id; const was: boolean = replayed; void [id, was]; });
@@ -100,7 +108,7 @@ hub.on("presence:join", ({ userId }) => { const who: string | null = userId; voi
 // @ts-expect-error there is no such field
 hub.on("notification:deleted", ({ room }) => room);
 openEventStream({ endpoint: "/sse/bookings" }).close();
-void [off, HubError];
+void [off, HubError, HubBell];
 `;
   writeFileSync(join(consumer, "main.ts"), code);
   writeFileSync(join(consumer, "package.json"), '{"type": "module"}');

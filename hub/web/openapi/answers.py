@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hub.domain.delivery import Status
 from hub.domain.preferences import DIGEST_PATTERN
 from hub.web.openapi.shapes import (
     CHANNEL,
@@ -104,6 +105,17 @@ SCHEMAS: dict[str, Schema] = {
     "ReadAll": record({"updated": whole(), "readAt": TIME, "unreadCount": whole()}),
     "Ticket": record({"ticket": text(), "expiresIn": whole("seconds")}),
     "PlannedDelivery": record(_PLANNED, {"reason": text("why it is skipped")}),
+    "Explained": record(
+        {
+            "userId": USER,
+            "channel": CHANNEL,
+            "status": words((Status.PLANNED, Status.SKIPPED)),
+            "address": nullable(text("a hint of it", examples=["a***@example.com"])),
+            "reason": nullable(text("why it is skipped, or waits")),
+            "dueAt": nullable(TIME),
+        },
+        description="what one person would get on one channel",
+    ),
     "Accepted": record(_TAKEN, _LATER, "stored, with every delivery it lists"),
     "BatchAccepted": record(
         {"status": {"const": 202}} | _TAKEN, _LATER | {"idempotencyReplayed": {"const": True}}

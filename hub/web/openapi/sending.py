@@ -15,9 +15,9 @@ from hub.domain.errors import (
     ValidationFailed,
 )
 from hub.web.openapi import examples
-from hub.web.openapi.operation import Answer, Operation, json, nothing
-from hub.web.openapi.parameters import ID, ONCE, TAKEN, TENANT, USER_ID
-from hub.web.openapi.shapes import many, record, ref
+from hub.web.openapi.operation import Answer, Operation, json, nothing, query
+from hub.web.openapi.parameters import ID, LIMIT, ONCE, TAKEN, TENANT, USER_ID
+from hub.web.openapi.shapes import many, record, ref, text
 
 _SEND = "Sending"
 _PEOPLE = "People"
@@ -58,6 +58,23 @@ OPERATIONS: dict[str, Operation] = {
             207: _results("Some or all were refused; each result says so"),
         },
         refuses=(Invalid, RateLimited),
+    ),
+    "POST /notifications/explain": Operation(
+        id="explainNotification",
+        tag=_SEND,
+        description="The body of `POST /notifications`; nothing is stored, sent or counted. By people, those "
+        "who are named first; send the same body to the link to the next page.",
+        parameters=(
+            LIMIT,
+            query("after", text(maxLength=133), "what the link to the next page says"),
+            TENANT,
+        ),
+        body={"anyOf": [ref("Notification"), ref("OlderNotification")]},
+        examples={"to a guest, by email too": examples.TO_GUEST},
+        answers={
+            200: json("A row for each person and channel", many(ref("Explained")), "Link"),
+        },
+        refuses=(Invalid, TypeUnknown, RoomInvalid),
     ),
     "DELETE /notifications/{id}/pending": Operation(
         id="cancelPending",

@@ -12,11 +12,18 @@ export class PretendHub {
   asked: string[] = [];
   /** Answers by the beginning of what is asked; a status alone is a refusal. */
   answers: Record<string, unknown> = {};
+  /** Where streams are. */
+  paths = new Set(["/notifications/sse"]);
   #streams = new Set<ReadableStreamDefaultController<Uint8Array>>();
 
   constructor(...inbox: Notification[]) {
     this.inbox = inbox;
     vi.stubGlobal("fetch", (input: string | URL | Request, init?: RequestInit) => this.#fetch(String(input), init));
+  }
+
+  /** How many are open. */
+  get streams(): number {
+    return this.#streams.size;
   }
 
   get unread(): number {
@@ -55,7 +62,7 @@ export class PretendHub {
   async #fetch(address: string, init: RequestInit = {}): Promise<Response> {
     const { pathname, search } = new URL(address);
     const what = `${init.method ?? "GET"} ${pathname}${search}`;
-    if (pathname === "/notifications/sse") return this.#stream(init.signal);
+    if (this.paths.has(pathname)) return this.#stream(init.signal);
     this.asked.push(init.body ? `${what} ${String(init.body)}` : what);
     const known = Object.keys(this.answers).find((start) => what.startsWith(start));
     const answer = known === undefined ? this.#rest(what, init.body ? JSON.parse(String(init.body)) : null) : this.answers[known];
