@@ -1,7 +1,8 @@
 """One template on its way to one reader: the context it sees, and its blocks one by one.
 
 A template may ask whether something is there; printing what is not there is an error, as is anything else
-that goes wrong in one, and the error says where. Knows no channels and no types.
+that goes wrong in one, and the error says where. What the hub calls its own (`facts`, `range`) no data can
+replace. Knows no channels and no types.
 """
 
 from __future__ import annotations
@@ -46,9 +47,8 @@ class Page:
     def __init__(self, chosen: Chosen, context: dict[str, Any]) -> None:
         self.chosen = chosen
         self._contexts: dict[Mode, Context] = {}
-        self.context = context | {"language": chosen.language}
-        if chosen.budget is not None:
-            self.context[BUDGET] = chosen.budget()
+        budget = None if chosen.budget is None else chosen.budget()
+        self.context = context | {"language": chosen.language, BUDGET: budget}
 
     def line(self, name: str) -> str:
         """A block as one line of text."""
@@ -66,7 +66,7 @@ class Page:
                 return ""
             context = self._contexts.get(mode)
             if context is None:
-                context = self._contexts[mode] = template.new_context(self.context)
+                context = self._contexts[mode] = template.new_context(_under(template, self.context))
             return "".join(block(context))
         except TemplateFailed:
             raise
@@ -77,9 +77,14 @@ class Page:
 def whole(template: Template, context: dict[str, Any]) -> str:
     """A whole template of the hub's own. Raises `TemplateFailed`."""
     try:
-        return template.render(context)
+        return template.render(_under(template, context))
     except Exception as error:
         raise _failed(template.name or "", error) from error
+
+
+def _under(template: Template, context: dict[str, Any]) -> dict[str, Any]:
+    """The context without what would hide the template's own functions."""
+    return {name: value for name, value in context.items() if name not in template.globals}
 
 
 def _failed(name: str, error: Exception) -> TemplateFailed:

@@ -31,6 +31,8 @@ STATES, SAID_ON = "unit/test_delivery_states.py", "unit/test_channels_said.py"
 DESCRIBED, NEARBY = "integration/test_events_described.py", "integration/test_nearby.py"
 MALFORMED, PROVIDERS = "integration/test_realtime_malformed.py", "integration/test_providers.py"
 DELIVER, UNSENT = "integration/test_deliver.py", "integration/test_deliver_unsent.py"
+GATES, COLLAPSE = "integration/test_deliver_gates.py", "integration/test_collapse.py"
+RETENTION = "integration/test_store_retention.py"
 ALL_STATES = (STATES, "test_every_state_can_be_reached_from_planned")
 ON_SOCKETS = (DESCRIBED, "test_everything_on_socketio_is_described")
 NEWS = (PRESENCE, "test_a_user_is_announced_once_and_a_reconnect_not_at_all")
@@ -228,6 +230,28 @@ SENDING: Proofs = {
         "test_what_is_forged_or_old_is_not_believed",
     ),
 }
+WHEN: Proofs = {
+    "muted": (GATES, "test_what_was_muted_meanwhile_is_not_sent"),
+    "quiet hours": (
+        GATES,
+        "test_a_retry_that_falls_into_quiet_hours_waits_for_their_end_and_counts_no_attempt",
+    ),
+    "critical severity": (GATES, "test_what_is_critical_passes_quiet_hours"),
+    "digest": (GATES, "test_what_waits_for_a_digest_leaves_in_one_message_each_once"),
+    "throttle and budgets": (GATES, "test_no_more_is_granted_than_there_is_however_many_ask_at_once"),
+    "escalation": (GATES, "test_what_was_seen_is_not_escalated"),
+    "collapseKey": (COLLAPSE, "test_a_newer_notification_takes_the_place_of_the_older"),
+    "collapseKey, not what was sent or read": (COLLAPSE, "test_what_is_sent_or_read_stays"),
+    "collapseKey, only the same rooms": (COLLAPSE, "test_only_what_both_went_to_is_replaced"),
+    "collapseKey, scheduled": (COLLAPSE, "test_drafts_that_wait_are_replaced_as_well"),
+    "the daily report": (
+        "integration/test_daily_report.py",
+        "test_admins_are_told_of_yesterday_once_whatever_number_of_workers_asks",
+    ),
+    "no rule is broken by any schedule": ("integration/test_deliver_schedules.py", ""),
+    "retention, also of a tenant": (RETENTION, "test_a_tenant_may_have_days_of_its_own"),
+    "what goes with an event": (RETENTION, "test_everything_that_hangs_on_an_event_goes_with_it"),
+}
 KEPT: Proofs = {
     "the names of the seeds": (SETTINGS, "test_the_names_that_programs_already_use_are_all_there"),
     "unset: nothing outside": (SETTINGS, "test_nothing_set_is_a_development_hub_that_needs_nothing"),
@@ -245,6 +269,7 @@ TABLES = {
     "channel": ON_CHANNEL,
     "status": STATUS,
     "sending": SENDING,
+    "when": WHEN,
     "settings": KEPT,
 }
 ROWS = {f"{table}: {row}": proof for table, rows in TABLES.items() for row, proof in rows.items()}

@@ -97,6 +97,30 @@ def test_bookings_and_payments_have_mails() -> None:
 
 
 @pytest.mark.parametrize("kind", MAILS)
+def test_data_cannot_take_the_place_of_the_hubs_own_names(kind: str) -> None:
+    names = ("facts", "button", "range", "field", "word", "brand", "body", "preview", "subject", "language")
+    others = (
+        "_budget",
+        "data",
+        "locale",
+        "timezone",
+        "unsubscribe",
+        "type",
+        "severity",
+        "at",
+        "self",
+        "loop",
+    )
+    taken = FULL | dict.fromkeys(names + others, "x")
+    for channel in ("email", "sms", "discord", "webpush"):
+        said = [
+            RENDER.say([event(kind, data)], channel, locale=None, timezone=None) for data in (FULL, taken)
+        ]
+        assert said[0] == said[1], channel
+    assert words(kind, taken) == words(kind, FULL)
+
+
+@pytest.mark.parametrize("kind", MAILS)
 @pytest.mark.parametrize("data", [FULL, {}], ids=["full", "empty"])
 def test_a_mail_is_whole_whether_or_not_the_sender_said_much(kind: str, data: dict[str, Any]) -> None:
     letter = mail(kind, data)
