@@ -3,6 +3,7 @@ import { EMPTY, KEPT, reduce } from "../src/store";
 import type { DeliveryUpdate } from "../src/protocol";
 import type { Change, Inbox } from "../src/store";
 import { connected, notification } from "./samples";
+import { said } from "./wire";
 
 const after = (...changes: Change[]): Inbox => changes.reduce(reduce, EMPTY);
 const live = (offset: number): Change => ({
@@ -80,18 +81,8 @@ test("deleting an unread notification lowers the count, a read or an unknown one
 });
 
 test("a delivery changes the channel of its own reader's notification only", () => {
-  const update: DeliveryUpdate = {
-    id: "d1",
-    notificationId: "n1",
-    userId: "ana",
-    channel: "email",
-    status: "sent",
-    attempts: 1,
-    error: null,
-    provider: "sandbox",
-    maybeDuplicate: false,
-    at: "2026-11-20T10:00:00Z",
-  };
+  const [, recorded] = said<DeliveryUpdate>("delivery-update");
+  const update: DeliveryUpdate = { ...recorded, notificationId: "n1", status: "sent", attempts: 1 };
   const mine = after({ kind: "connected", connected: connected() }, live(1));
   const queued = reduce(mine, { kind: "delivery", update: { ...update, status: "queued" } });
   const sent = reduce(queued, { kind: "delivery", update });
