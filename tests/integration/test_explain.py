@@ -126,6 +126,7 @@ async def test_what_is_explained_is_what_then_happens(living: Start, url: str) -
     assert {reason.split(" until ")[0] for _, _, _, reason in happened if reason} == {
         *("muted", "suppressed", "no address", "quiet hours")
     }
+    assert ("bo", "email", "planned", None) in happened, "whose doing it is says nothing of who gets it"
     excluded = [one for one in outcomes(told) if one[3] == "excluded"]
     assert excluded == [
         (name, channel, "skipped", "excluded") for name in NIGHT for channel in ("email", "sms")

@@ -193,6 +193,10 @@ REST: Proofs = {
     "sendAt": (CONTRACT, "test_a_scheduled_notification_is_not_there_yet_and_can_be_taken_back"),
     "expiresAt": (UNSENT, "test_what_has_expired_is_skipped"),
     "exclude": (SESSIONS, "test_a_client_gets_only_what_its_rooms_get_and_never_what_excludes_it"),
+    "exclude and actor on outside channels": (
+        "integration/test_explain.py",
+        "test_what_is_explained_is_what_then_happens",
+    ),
     "explain": ("integration/test_explain.py", "test_what_is_explained_is_what_then_happens"),
     "the quota": (
         "integration/test_trouble.py",
