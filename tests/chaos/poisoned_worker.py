@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from hub.cli import main
-from hub.services.render import Render
+from hub.services.shipped import Shipped
 
 if __name__ == "__main__":
-    defaults = Render.__init__.__kwdefaults__
+    defaults = Shipped.__init__.__kwdefaults__
     assert defaults is not None
     defaults["directory"] = Path(sys.argv[1])
     sys.argv[1:] = ["worker"]
