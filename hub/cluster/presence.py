@@ -154,10 +154,12 @@ class Presence:
         self._task.cancel()
         await asyncio.wait([self._task])
         if self._leased:
-            tenants = [tenant for tenant, held in self._held.items() if held.version]
+            written = [tenant for tenant, held in self._held.items() if held.version]
+            # Made before anything is awaited: meanwhile the last of a tenant's connections may leave.
+            gone = [self._record(tenant, {}, (), gone=True) for tenant in written]
             try:
                 await self._ask(self._renew(0))
-                self._announce([self._record(tenant, {}, (), gone=True) for tenant in tenants])
+                self._announce(gone)
                 await self._ask(self._reap())
             except FAULTS as error:
                 log.info("left without a word; the lease ends by itself", action="presence.leave_failed")

@@ -192,7 +192,7 @@ async def test_a_timeline_shows_every_step_of_the_callers_own_deliveries(living:
     first = next(item for item in steps if item["attempt"] == 1)
     assert (first["provider"], first["detail"], first["deliveryId"]) == ("smtp", "451 later", mail)
     [skipped] = [item for item in steps if item["channel"] == "sms"]
-    assert (skipped["step"], skipped["detail"]) == ("skipped", "channel not configured")
+    assert (skipped["step"], skipped["detail"]) == ("skipped", "no address")
     _, theirs = await hub.user("GET", path, hub.token("43"))
     assert {item["deliveryId"] for item in theirs}.isdisjoint({item["deliveryId"] for item in steps})
     assert (await hub.user("GET", path, hub.token("44", "ADMIN")))[0] == 404

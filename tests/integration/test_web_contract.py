@@ -110,7 +110,7 @@ async def test_the_older_shape_takes_a_phone_and_every_channel_it_knew(living: S
     assert status == 202
     assert {item["channel"]: item["status"] for item in answer["deliveries"]} == {
         "email": "planned",
-        "sms": "skipped",
+        "sms": "planned",
         "webpush": "skipped",
         "discord": "skipped",
     }

@@ -20,7 +20,7 @@ from schemathesis import GenerationMode
 from hub.domain.access import TENANT_PATTERN
 from hub.domain.errors import ValidationFailed
 from hub.services.wire import dumps, loads
-from hub.web import admin_bodies, bodies, broadcast, places, wishes
+from hub.web import admin_bodies, bodies, broadcast, places, push, suppressions, wishes
 from hub.web.openapi.document import document
 from hub.web.routes import ROUTES
 from tests.doors import OPTIONS
@@ -45,6 +45,10 @@ READERS: dict[str, Callable[[Any], object]] = {
     "POST /admin/api-keys": admin_bodies.key,
     "POST /admin/tenants": admin_bodies.tenant,
     "PATCH /admin/tenants/{id}": admin_bodies.retention,
+    "POST /me/push-subscriptions": push.require_subscription,
+    "POST /admin/suppressions": suppressions.require_entry,
+    "PUT /admin/templates/{type}/{channel}": admin_bodies.template,
+    "POST /admin/templates/preview": admin_bodies.preview,
 }
 # What a schema cannot say, as the words of a refusal: each stands in the description too.
 REASONS = re.compile(
