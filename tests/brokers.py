@@ -174,8 +174,19 @@ def rabbit(_rabbit: RabbitBroker) -> RabbitBroker:
     except (OperationalError, OSError):
         _rabbit.kill()
         _rabbit.start()
-        _rabbit.wipe()
+        _wipe_when_ready(_rabbit)
     return _rabbit
+
+
+def _wipe_when_ready(rabbit: RabbitBroker) -> None:
+    """A node listens before its queues have recovered; on a busy machine that takes it a while."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return rabbit.wipe()
+        except (OperationalError, OSError):
+            if time.monotonic() > deadline:
+                raise
 
 
 @pytest.fixture(params=["redis", "rabbitmq"])
