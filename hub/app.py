@@ -69,6 +69,7 @@ from hub.services.people import PeopleService
 from hub.services.preferences import PreferencesService
 from hub.services.publish import Past, Publish
 from hub.services.push import PushService
+from hub.services.recount import Recount
 from hub.services.recovery import Recovery
 from hub.services.render import Render
 from hub.services.replay import Replays
@@ -88,7 +89,7 @@ from hub.siblings import Siblings
 from hub.store.audit import Audit
 from hub.store.backlog import Backlog
 from hub.store.callbacks import Callbacks
-from hub.store.collapse import Collapse
+from hub.store.collapse import Replaced
 from hub.store.dead import DeadLetters
 from hub.store.delivered import DeliveredMarks
 from hub.store.deliveries import Deliveries
@@ -220,7 +221,6 @@ class Hub:
             log=self.log,
             people=people,
             scheduled=scheduled,
-            collapse=Collapse(db),
             locations=locations,
             publish=self.publish,
             words=render.words,
@@ -274,6 +274,8 @@ class Hub:
             wall=time.time,
             monotonic=time.monotonic,
         )
+        self.recount = Recount(self.fanout, self.sessions, self.inbox)
+        self.publish.on_recount(self.recount.hear)
         # States are written again every quarter of their life, and must outlive the last time by a whole one.
         life = settings.recovery_seconds * 1.25
         self.recovery = Recovery(
@@ -395,6 +397,7 @@ class Hub:
         await self._overrides.look()
         self._background.spawn(self._overrides.watch())
         self._background.spawn(self._end_revoked())
+        self._background.spawn(self.recount.run())
         await self.presence.open()
         if self.settings.development:
             await self.keys.ensure(DEVELOPMENT_KEY, None, SCOPES, "the development key", now=utc_now())
@@ -466,9 +469,11 @@ class Hub:
         return {}
 
     # -- what goes on by itself ----------------------------------------------------------------------
-    def _committed(self, committed: Sequence[tuple[Event, Append]]) -> None:
-        """Right after a commit, in its order: show the events, tell the queue what is due."""
+    def _committed(self, committed: Sequence[tuple[Event, Append]], replaced: Sequence[Replaced]) -> None:
+        """Right after a commit, in its order: show the events, take back what they have replaced, tell the
+        queue what is due."""
         self.publish.events([event for event, _ in committed])
+        self.publish.replaced(replaced)
         due = [
             (item.id, item.channel)
             for _, append in committed

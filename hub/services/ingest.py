@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
-
-import structlog
 
 from hub.domain.access import require_room
 from hub.domain.delivery import Planned
@@ -24,7 +22,6 @@ from hub.domain.errors import (
     Refusal,
     RoomInvalid,
     StateConflict,
-    StoreUnavailable,
     TypeUnknown,
     ValidationFailed,
 )
@@ -34,15 +31,12 @@ from hub.domain.preferences import NONE, Wishes
 from hub.domain.routing import Asked, Reach, Reachable, left_out, plan
 from hub.services.publish import Publish
 from hub.services.wire import accepted
-from hub.store.collapse import Collapse
 from hub.store.events import Append, Appended, EventLog
 from hub.store.people import Addresses, People, Person
 from hub.store.scheduled import Scheduled
 
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,127}")
 NO_CROWD = ("user:", "topic:", "session:")  # rooms that are one person, or nobody in particular
-
-log = structlog.get_logger(__name__)
 
 
 class Words(Protocol):
@@ -110,7 +104,6 @@ class Ingest:
         log: EventLog,
         people: People,
         scheduled: Scheduled,
-        collapse: Collapse,
         locations: Locations,
         publish: Publish,
         words: Words,
@@ -124,7 +117,6 @@ class Ingest:
         self._log = log
         self._people = people
         self._scheduled = scheduled
-        self._collapse = collapse
         self._locations = locations
         self._publish = publish
         self._words = words
@@ -142,9 +134,7 @@ class Ingest:
         if isinstance(outlined, Accepted):
             return outlined
         known = await self._known([outlined]) if outlined.users else {}
-        append = self._append(outlined, known)
-        result = await self._log.append(append)
-        await self._replace([(append, result)])
+        result = await self._log.append(self._append(outlined, known))
         return Accepted(result.answer, result.replayed)
 
     async def accept_many(
@@ -183,7 +173,6 @@ class Ingest:
                 del outlines[place]
         appends = [self._append(outline, known) for outline in outlines.values()]
         results = await self._log.append_many(appends)
-        await self._replace(zip(appends, results, strict=True))
         for place, result in zip(outlines, results, strict=True):
             answers[place] = (
                 Accepted(result.answer, result.replayed) if isinstance(result, Appended) else result
@@ -215,29 +204,9 @@ class Ingest:
         outline = await self._outline(draft, None, event_id, self._clock())
         append = self._append(outline, await self._known([outline]))
         try:
-            await self._replace([(append, await self._log.append(append))])
+            await self._log.append(append)
         except StateConflict:
             pass  # it was sent, and the process died before it could say so
-
-    async def _replace(self, stored: Iterable[tuple[Append, Appended | Refusal]]) -> None:
-        """Take back what these replace, and tell whose inbox has changed. They are stored already, so a
-        database that is away now is no refusal."""
-        newer = [
-            (result.event, append.collapse_key)
-            for append, result in stored
-            if append.collapse_key and isinstance(result, Appended) and result.event is not None
-        ]
-        if not newer:
-            return
-        try:
-            replaced = await self._collapse.replace(newer, now=self._clock())
-        except StoreUnavailable as away:
-            log.warning("older notifications stay", action="collapse.failed", reason=away.code)
-            return
-        for older in replaced:
-            if older.rooms:
-                self._publish.signal(older.tenant, older.rooms, "notification:deleted", {"id": older.id})
-            self._publish.announce([delivery.update for delivery in older.cancelled])
 
     # -- one draft -----------------------------------------------------------------------------------
     async def _prepare(self, draft: Draft, key: IdempotencyKey | None, now: datetime) -> Outline | Accepted:

@@ -22,6 +22,7 @@ from hub.realtime.frames import Frame
 from hub.realtime.replay import Ring
 from hub.services import dialects
 from hub.services.wire import dumps, envelope, iso, loads
+from hub.store.collapse import Replaced
 
 
 class Log(Protocol):
@@ -94,6 +95,7 @@ class Publish:
         self._log = log
         self._bus: Bus | None = None
         self._presence: Callable[[Record], None] | None = None
+        self._recount: Callable[[Sequence[str]], None] | None = None
         self._orders: dict[str, Callable[[Mapping[str, Any]], None]] = {}
         self.delivered: Counter[str] = Counter()  # since the start, by kind of record
 
@@ -115,10 +117,14 @@ class Publish:
         name: str,
         *args: Any,
         skip: str | None = None,
+        recount: bool = False,
     ) -> None:
-        """Tell everyone in `rooms` now; not stored. `skip` is a connection that already knows."""
+        """Tell everyone in `rooms` now; not stored. `skip` is a connection that already knows. `recount`:
+        what is unread of each of them has changed, and they are told that afterwards."""
         if self._bus is not None:
-            meta = {"n": name, "r": list(rooms)} | ({"s": skip} if skip else {})
+            meta: dict[str, Any] = {"n": name, "r": list(rooms)} | ({"s": skip} if skip else {})
+            if recount:
+                meta["u"] = True
             body = dumps(list(args))
             self._bus.publish(
                 [Record(tenant=tenant, kind="signal", offset=0, epoch="", meta=meta, body=body)]
@@ -133,6 +139,10 @@ class Publish:
     def on_order(self, name: str, do: Callable[[Mapping[str, Any]], None]) -> None:
         """What this process does when it is told so by that name. `do` must not block."""
         self._orders[name] = do
+
+    def on_recount(self, do: Callable[[Sequence[str]], None]) -> None:
+        """Who tells everybody in these rooms (keys) how many are unread. `do` must not block."""
+        self._recount = do
 
     def announce(self, updates: Sequence[DeliveryUpdate]) -> None:
         """`delivery:update` to the person concerned and to the tenant's admins."""
@@ -150,6 +160,13 @@ class Publish:
                 "at": iso(update.at),
             }
             self.signal(update.tenant, [f"user:{update.user}", f"role:{ADMIN}"], "delivery:update", payload)
+
+    def replaced(self, older: Sequence[Replaced]) -> None:
+        """Events that have left the inboxes of rooms because newer ones have taken their place."""
+        for one in older:
+            if one.rooms:
+                self.signal(one.tenant, one.rooms, "notification:deleted", {"id": one.id}, recount=True)
+            self.announce(one.cancelled)
 
     # -- in ------------------------------------------------------------------------------------------
     def deliver(self, record: Record) -> None:
@@ -176,6 +193,8 @@ class Publish:
         if record.kind == "signal":
             args = [dumps(arg) for arg in loads(record.body)]
             self._fanout.publish(Frame.signal(meta["n"], args), rooms, skip=meta.get("s"))
+            if meta.get("u") and self._recount is not None:
+                self._recount(rooms)
         else:
             exclude = [room_key(tenant, room) for room in meta.get("x", ())]
             self._fanout.publish(frame_of(record), rooms, exclude)

@@ -269,6 +269,10 @@ class Sessions:
         session = self._by_id.get(conn_id)
         return session if session is not None and session.who.tenant == tenant else None
 
+    def on(self, conn: Connection) -> Session | None:
+        """The session on a connection of this process, while it lives."""
+        return self._by_id.get(conn.id)
+
     async def end_revoked(self) -> None:
         """End every connection whose token was revoked."""
         for place, session in enumerate(self.all(), 1):

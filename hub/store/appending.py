@@ -24,6 +24,7 @@ from hub.domain.errors import IdempotencyConflict, TenantUnknown, ValidationFail
 from hub.domain.events import Cursor, Event
 from hub.store import rows, tables
 from hub.store.bulk import RowInsert, sqlite_time
+from hub.store.collapse import Collapse, Newer, Replaced
 from hub.store.engine import Database
 from hub.store.muting import left_out
 from hub.store.rows import Rows, plain
@@ -40,7 +41,7 @@ class Append:
 
     `expand`: rooms whose people are turned into deliveries later, with the channels. `answer` gives the
     bytes (UTF-8) that are returned and, under `key`, replayed; it must not block, and is called in a thread.
-    `collapse_key`: it is found by it when a newer one takes its place (`hub.store.collapse`).
+    `collapse_key`: it takes the place of older ones with the same (`hub.store.collapse`).
     `mutable`: it does not stand in the inbox of those who have muted its type.
     The event gets its place while it is stored: it belongs to the log from here on.
     """
@@ -57,11 +58,13 @@ class Append:
 
 @dataclass(slots=True)
 class Appended:
-    """What became of an `Append`. `event` has its place; it is None when the answer is a replayed one."""
+    """What became of an `Append`. `event` has its place; it is None when the answer is a replayed one.
+    `replaced`: the older events whose place it has taken."""
 
     event: Event | None
     answer: bytes
     replayed: bool = False
+    replaced: list[Replaced] | tuple[()] = ()
 
 
 class Entry:
@@ -135,6 +138,7 @@ class Appender:
             self._advance = 'UPDATE tenants SET "offset" = %s WHERE id = %s'
             self._create = create.format("%s")
             self._time = _as_it_is
+        self._collapse = Collapse(sqlite=self._sqlite, time=self._time)
 
     def store(self, entries: Sequence[Entry]) -> Trips:
         """The transaction that stores all of `entries` whose tenants exist; sets their outcomes."""
@@ -156,6 +160,7 @@ class Appender:
         new_rows = Rows(now, self._time)
         moved: dict[str, int] = {}
         muting: list[Event] = []
+        newer: list[Newer] = []
         for entry in entries:
             item, tenant = entry.item, entry.item.event.tenant
             place = places.get(tenant)
@@ -172,7 +177,10 @@ class Appender:
             event = item.event
             event.epoch, event.offset = epoch, last + 1
             answer = item.answer(Cursor(epoch, last + 1))
-            entry.outcome = Appended(event, answer)
+            entry.outcome = outcome = Appended(event, answer)
+            if item.collapse_key is not None:
+                outcome.replaced = []
+                newer.append(Newer(event, item.collapse_key, outcome.replaced))
             may_be_muted = tenant in muted and item.mutable and event.inbox
             # Who reads an inbox looks for exclusions only where the event says that there may be some.
             exclude = entry.exclude or (NOBODY_NAMED if may_be_muted else None)
@@ -187,7 +195,7 @@ class Appender:
                 text = answer.decode()
                 keys[tenant, item.key.key] = item.key.fingerprint, text
                 new_rows.add_key(tenant, item.key, text)
-        return [
+        stored: list[Statement] = [
             *((self._advance, (moved[tenant], tenant)) for tenant in sorted(moved)),
             *self._events.of(new_rows.events),
             *self._rooms.of(sorted(new_rows.rooms)),  # neighbours share the pages of their table
@@ -196,6 +204,9 @@ class Appender:
             *self._expansions.of(new_rows.expansions),
             *self._keys.of(new_rows.keys),
         ]
+        if newer:
+            return (yield from self._collapse.replace(newer, stored, now))
+        return stored
 
     def committed(self, tenants: Iterable[str]) -> None:
         """Told after a commit: these tenants exist, and need not be created any more."""

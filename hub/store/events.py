@@ -60,7 +60,7 @@ class EventLog:
 
     `clock` gives the UTC time of rows, `max_group` bounds one shared transaction. `on_commit` is called
     after each commit with what was stored (the event with its place, and its `Append`), in the order of
-    the offsets and before `append` returns; it must not block.
+    the offsets, and what that has replaced, before `append` returns; it must not block.
     """
 
     def __init__(

@@ -23,12 +23,13 @@ from hub.domain.errors import Draining, StoreUnavailable
 from hub.domain.events import Event
 from hub.domain.spread import Spread
 from hub.store.appending import Append, Appended, Appender, Entry
+from hub.store.collapse import Replaced
 from hub.store.engine import Database
 from hub.store.faults import refusal_of
 from hub.store.trips import Trips
 
 Outcome = Appended | Exception
-OnCommit = Callable[[Sequence[tuple[Event, Append]]], None]
+OnCommit = Callable[[Sequence[tuple[Event, Append]], Sequence[Replaced]], None]
 # An attempt gets at least this many seconds, however long its oldest caller has waited for the one before.
 SHORTEST = 0.1
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -138,12 +139,19 @@ class GroupCommit:
             for entry in submission.entries
             if isinstance(entry.outcome, Appended) and entry.outcome.event is not None
         ]
+        replaced = [
+            older
+            for submission in submissions
+            for entry in submission.entries
+            if entry.item.collapse_key is not None and isinstance(entry.outcome, Appended)
+            for older in entry.outcome.replaced
+        ]
         self._appender.committed(event.tenant for event, _ in stored)
         if stored:
             self.sizes.add(len(stored))
         if stored and self._on_commit is not None:
             try:
-                self._on_commit(stored)
+                self._on_commit(stored, replaced)
             except Exception:  # what was committed stays committed, and its senders are told so
                 log.exception("a listener of the log failed", action="on_commit_failed")
 

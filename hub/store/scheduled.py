@@ -68,7 +68,9 @@ class Scheduled:
                     return given, True
                 await conn.execute(insert(tables.idempotency_keys), key_row(tenant, key, answer, now))
             if draft.collapse_key is not None:
-                await supersede(conn, tenant, draft.collapse_key, draft.to, before=id)
+                if key is None:
+                    await _lock(conn, tenant)
+                await _supersede(conn, draft)
             await conn.execute(insert(tables.scheduled), row)
         return answer, False
 
@@ -92,22 +94,24 @@ class Scheduled:
         return gone.rowcount > 0
 
 
-async def supersede(
-    conn: AsyncConnection, tenant: str, key: str, rooms: Collection[str], *, before: str
-) -> None:
-    """Take `rooms` out of the drafts with this collapse key and an id before `before`: something newer went
-    there, or will go. A draft that has nobody left is forgotten."""
-    wanted = select(tables.scheduled).where(_S.tenant == tenant, _S.collapse_key == key, _S.id < before)
-    for row in (await conn.execute(wanted)).all():
-        draft = _decode(row.draft)
-        rest = tuple([room for room in draft.to if room not in rooms])
-        if rest == draft.to:
-            continue
-        if rest or draft.near is not None:
-            less = _encode(replace(draft, to=rest))
-            await conn.execute(update(tables.scheduled).where(_S.id == row.id).values(draft=less))
-        else:
-            await conn.execute(delete(tables.scheduled).where(_S.id == row.id))
+async def _supersede(conn: AsyncConnection, draft: Draft) -> None:
+    """Take the rooms of `draft` out of those that wait with its collapse key."""
+    wanted = select(_S.id, _S.draft).where(_S.tenant == draft.tenant, _S.collapse_key == draft.collapse_key)
+    for id, text in (await conn.execute(wanted)).all():
+        less = without(text, draft.to)
+        if less is None:
+            await conn.execute(delete(tables.scheduled).where(_S.id == id))
+        elif less != text:
+            await conn.execute(update(tables.scheduled).where(_S.id == id).values(draft=less))
+
+
+def without(text: str, rooms: Collection[str]) -> str | None:
+    """A stored draft without `rooms`: something newer went there, or will go. None: nobody is left."""
+    draft = _decode(text)
+    rest = tuple([room for room in draft.to if room not in rooms])
+    if rest == draft.to:
+        return text
+    return _encode(replace(draft, to=rest)) if rest or draft.near is not None else None
 
 
 async def _given(conn: AsyncConnection, tenant: str, key: IdempotencyKey) -> bytes | None:
@@ -115,8 +119,7 @@ async def _given(conn: AsyncConnection, tenant: str, key: IdempotencyKey) -> byt
 
     Looked up under the tenant's lock, as in the log, so that of two requests at once one sees the other's.
     """
-    lock = select(tables.tenants.c.id).where(tables.tenants.c.id == tenant)
-    await conn.execute(lock.with_for_update(key_share=True))
+    await _lock(conn, tenant)
     known = select(_K.fingerprint, _K.answer).where(_K.tenant == tenant, _K.key == key.key)
     found = (await conn.execute(known)).first()
     if found is None:
@@ -124,6 +127,11 @@ async def _given(conn: AsyncConnection, tenant: str, key: IdempotencyKey) -> byt
     if found.fingerprint != key.fingerprint:
         raise IdempotencyConflict
     return str(found.answer).encode()
+
+
+async def _lock(conn: AsyncConnection, tenant: str) -> None:
+    lock = select(tables.tenants.c.id).where(tables.tenants.c.id == tenant)
+    await conn.execute(lock.with_for_update(key_share=True))
 
 
 def _encode(draft: Draft) -> str:

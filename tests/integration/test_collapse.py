@@ -4,34 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from random import Random
 from typing import Any
 
+import pytest
+import pytest_asyncio
+from sqlalchemy import select
 from ulid import ULID
 
 from hub.choices import registry
-from hub.domain.delivery import DeliveryUpdate, Status
+from hub.cluster.record import Record
+from hub.domain.delivery import Status
 from hub.domain.drafts import Contact, Draft
+from hub.domain.errors import ValidationFailed
+from hub.domain.events import Event
+from hub.realtime.fanout import Fanout
+from hub.realtime.replay import Ring
 from hub.services.ingest import Accepted, Ingest, Rules
-from hub.store.collapse import Collapse
+from hub.services.publish import Publish
+from hub.store import collapse, tables
+from hub.store.collapse import Replaced
+from hub.store.events import Append, EventLog
 from hub.store.inbox import Inbox
 from hub.store.scheduled import Scheduled
 from tests.deliverers import World
+from tests.living import Ear, Start, Stream
+
+_E, _ER, _S = tables.events.c, tables.event_rooms.c, tables.scheduled.c
 
 
 class Told:
-    """Stands where live events go out."""
+    """Stands where the bus stands: what live clients are told."""
 
     def __init__(self) -> None:
         self.signals: list[tuple[Any, ...]] = []
-        self.updates: list[DeliveryUpdate] = []
 
-    def signal(self, *what: Any) -> None:
-        self.signals.append(what)
+    def publish(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if record.kind == "signal":
+                meta, [said] = record.meta, json.loads(record.body)
+                self.signals.append((meta["n"], meta["r"], said, meta.get("u", False)))
 
-    def announce(self, updates: Sequence[DeliveryUpdate]) -> None:
-        self.updates += updates
+    def named(self, name: str) -> list[tuple[Any, ...]]:
+        return [rest for said, *rest in self.signals if said == name]
 
 
 class Desk:
@@ -43,20 +61,22 @@ class Desk:
         self.scheduled = Scheduled(world.db)
         self.inbox = Inbox(world.db)
         self.last = ULID()
+        self.log = EventLog(world.db, clock=world.clock, on_commit=self.committed)
         nothing: Any = None
 
         async def known(_tenant: str) -> None:
             """Every tenant is."""
 
-        told: Any = self.told
+        bus: Any = self.told
+        self.publish = Publish(Fanout(), Ring(1), self.log)
+        self.publish.attach(bus)
         self.ingest = Ingest(
             registry=registry(),
-            log=world.log,
+            log=self.log,
             people=world.people,
             scheduled=self.scheduled,
-            collapse=Collapse(world.db),
             locations=nothing,
-            publish=told,
+            publish=self.publish,
             words=lambda *_: ("T", "M"),
             quota=nothing,
             rules=Rules(),
@@ -65,12 +85,17 @@ class Desk:
             new_id=self.new_id,
         )
 
+    def committed(self, stored: Sequence[tuple[Event, Append]], replaced: Sequence[Replaced]) -> None:
+        self.publish.events([event for event, _ in stored])
+        self.publish.replaced(replaced)
+
     def new_id(self) -> str:
         """Ids in the order in which they were asked for."""
         self.last = ULID.from_int(int(self.last) + 1)
         return str(self.last)
 
     async def open(self) -> Desk:
+        await self.log.open()
         await self.world.put(event={"rooms": ("role:NOBODY",)})  # the tenant
         for user in "ab":
             contact = Contact(user=user, email=f"{user}@example.org", roles=("ADMIN",))
@@ -89,6 +114,13 @@ class Desk:
         return {item.user: (item.status, item.reason) for item in found}
 
 
+@pytest_asyncio.fixture
+async def desk(world: World) -> AsyncIterator[Desk]:
+    desk = await Desk(world).open()
+    yield desk
+    await desk.log.close()
+
+
 def draft(*to: str, key: str | None = "k", **more: Any) -> Draft:
     return Draft(
         tenant="acme", type="booking.created", to=to, channels=("inApp", "email"), collapse_key=key, **more
@@ -100,21 +132,22 @@ def read(accepted: Any) -> str:
     return str(json.loads(accepted.body)["id"])
 
 
-async def test_a_newer_notification_takes_the_place_of_the_older(world: World) -> None:
-    desk = await Desk(world).open()
+async def test_a_newer_notification_takes_the_place_of_the_older(world: World, desk: Desk) -> None:
     other, unnamed = await desk.send("user:a", key="other"), await desk.send("user:a", key=None)
     old = await desk.send("user:a")
     new = await desk.send("user:a")
     assert await desk.states(old) == {"a": (Status.CANCELLED, f"replaced by {new}")}
     assert {(await desk.states(id))["a"][0] for id in (other, unnamed, new)} == {Status.PLANNED}
     assert await desk.seen_by("a") == 3
-    assert desk.told.signals == [("acme", ["user:a"], "notification:deleted", {"id": old})]
-    [update] = desk.told.updates
-    assert (update.notification, update.status, update.error) == (old, "cancelled", f"replaced by {new}")
+    assert desk.told.named("notification:deleted") == [[["user:a"], {"id": old}, True]]
+    [[rooms, update, _]] = desk.told.named("delivery:update")
+    assert rooms == ["user:a", "role:ADMIN"]
+    assert [update[name] for name in ("notificationId", "userId", "status", "error")] == [
+        *(old, "a", "cancelled", f"replaced by {new}")
+    ]
 
 
-async def test_only_what_both_went_to_is_replaced(world: World) -> None:
-    desk = await Desk(world).open()
+async def test_only_what_both_went_to_is_replaced(world: World, desk: Desk) -> None:
     apart = await desk.send("user:b")
     old = await desk.send("user:a", "user:b", "role:ADMIN")
     new = await desk.send("user:a", "role:GUEST")
@@ -130,8 +163,7 @@ async def test_only_what_both_went_to_is_replaced(world: World) -> None:
     assert (await desk.seen_by("a"), await desk.seen_by("b", "role:ADMIN")) == (1, 1)
 
 
-async def test_what_is_sent_or_read_stays(world: World) -> None:
-    desk = await Desk(world).open()
+async def test_what_is_sent_or_read_stays(world: World, desk: Desk) -> None:
     old = await desk.send("user:a", "user:b")
     sent = next(item for item in await world.all() if item.event_id == old and item.user == "a")
     await world.claim_and_call(sent.id)
@@ -143,12 +175,11 @@ async def test_what_is_sent_or_read_stays(world: World) -> None:
     }
     counts = [await desk.inbox.counts("acme", user, [f"user:{user}"], now=world.now) for user in "ab"]
     assert [count.total for count in counts] == [2, 1]
-    assert desk.told.signals == [("acme", ["user:b"], "notification:deleted", {"id": old})]
+    assert desk.told.named("notification:deleted") == [[["user:b"], {"id": old}, True]]
     assert (await desk.states(new))["a"][0] is Status.PLANNED
 
 
-async def test_one_batch_and_many_at_once_leave_one_each(world: World) -> None:
-    desk = await Desk(world).open()
+async def test_one_batch_and_many_at_once_leave_one_each(world: World, desk: Desk) -> None:
     answers = await desk.ingest.accept_many([(draft("user:a"), None) for _ in range(5)])
     *_, last = map(read, answers)
     planned = [item for item in await world.all() if item.status is Status.PLANNED]
@@ -159,8 +190,7 @@ async def test_one_batch_and_many_at_once_leave_one_each(world: World) -> None:
     assert await desk.seen_by("a") == 1
 
 
-async def test_drafts_that_wait_are_replaced_as_well(world: World) -> None:
-    desk = await Desk(world).open()
+async def test_drafts_that_wait_are_replaced_as_well(world: World, desk: Desk) -> None:
     later = world.now + timedelta(hours=1)
     first = await desk.send("user:a", send_at=later)
     both = await desk.send("user:a", "user:b", send_at=later)
@@ -177,3 +207,97 @@ async def test_drafts_that_wait_are_replaced_as_well(world: World) -> None:
     assert waiting is not None
     await desk.ingest.release(third, waiting.draft)
     assert (await desk.states(now))["a"] == (Status.CANCELLED, f"replaced by {third}")
+
+
+async def test_the_newer_is_stored_and_the_older_taken_back_together_or_not_at_all(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = await desk.send("user:a")
+    with monkeypatch.context() as broken:
+        broken.setattr(collapse, "_OVER", "UPDATE nothing SET is_there = ? WHERE is_there = ?")
+        with pytest.raises(ValidationFailed):
+            await desk.send("user:a")
+        beside = await desk.ingest.accept_many([(draft("user:b", key=None), None)])
+    assert await desk.states(old) == {"a": (Status.PLANNED, None)}
+    assert (await desk.seen_by("a"), await desk.seen_by("b"), len(beside)) == (1, 1, 1)
+    heard: list[tuple[Status, str | None]] = []
+
+    async def look() -> None:
+        heard.append((await desk.states(old))["a"])
+
+    looks: list[asyncio.Task[None]] = []
+    monkeypatch.setattr(desk.publish, "replaced", lambda _: looks.append(asyncio.create_task(look())))
+    gone = asyncio.create_task(desk.send("user:a"))
+    while not looks:
+        await asyncio.sleep(0)
+    gone.cancel()  # the caller hangs up: what is stored is told all the same
+    await asyncio.gather(*looks)
+    assert [state for state, _ in heard] == [Status.CANCELLED]
+
+
+async def test_in_one_batch_they_replace_each_other_as_one_after_the_other(world: World, desk: Desk) -> None:
+    rooms, chance = ("user:a", "user:b", "role:ADMIN", "role:GUEST"), Random(4)
+    wanted = [
+        draft(*chance.sample(rooms, chance.randint(1, 4)), *more, key=chance.choice("kl"), send_at=send_at)
+        for send_at, more in [(world.now + timedelta(hours=1), ("topic:t",))] * 8 + [(None, ())] * 40
+    ]
+
+    async def left(tenant: str, size: int) -> Any:
+        """What is left of them by their places, when they come `size` at a time."""
+        await desk.log.tenant(tenant, create=True)
+        for user in "ab":
+            await world.people.put(tenant, Contact(user=user, email=f"{user}@x.org"), now=world.now)
+        drafts, ids = [replace(one, tenant=tenant) for one in wanted], dict[str, int]()
+        for start in range(0, len(drafts), size):
+            some = await desk.ingest.accept_many([(one, None) for one in drafts[start : start + size]])
+            ids |= {read(one): start + place for place, one in enumerate(some)}
+        states, inboxes = [], []
+        async with world.db.read() as conn:
+            for id, inbox, rooms in await conn.execute(
+                select(_E.id, _ER.inbox, _ER.room)
+                .join_from(
+                    tables.events, tables.event_rooms, (_E.tenant == _ER.tenant) & (_E.offset == _ER.offset)
+                )
+                .where(_E.tenant == tenant)
+            ):
+                inboxes.append((ids[id], rooms, inbox))
+            waiting = {
+                ids[id]: sorted(json.loads(text)["to"])
+                for id, text in await conn.execute(select(_S.id, _S.draft).where(_S.tenant == tenant))
+            }
+        for item in await world.all():
+            if item.tenant == tenant:
+                by = ids[item.reason.rpartition(" ")[2]] if item.reason else None
+                states.append((ids[item.event_id], item.user, item.status, by))
+        return sorted(states), sorted(inboxes), waiting
+
+    one_by_one = await left("one", 1)
+    assert {status for _, _, status, _ in one_by_one[0]} == {Status.PLANNED, Status.CANCELLED}
+    assert one_by_one[2]
+    assert await left("many", len(wanted)) == one_by_one
+
+
+async def test_everybody_whose_inbox_has_lost_one_is_told_their_own_count(living: Start) -> None:
+    one, two = await living(), await living()
+    for to in ("user:7", "user:42", "role:GUEST"):
+        await one.notify(to=to, collapseKey="jobs")
+    await one.notify(to=["user:7", "user:42", "role:GUEST"])
+    plain = Stream(two.http)
+    async with (
+        Ear(one.url, one.token("7")) as here,
+        Ear(two.url, two.token("42", "GUEST")) as there,
+        Ear(two.url, two.token("8")) as other,
+    ):
+        await plain.open(two.token("42", "GUEST"))
+        await plain.wait("connected")
+        await one.notify(to=["user:7", "role:GUEST"], collapseKey="jobs")
+        assert await here.wait("notification:unread_count") == {"count": 2}
+        for ear in (there, plain):
+            assert await ear.wait("notification:unread_count") == {"count": 3}
+            names = [item.event for item in ear.heard]
+            assert names.index("notification:deleted") < names.index("notification:unread_count")
+        await one.notify(to="tenant:acme")
+        await other.wait("notification:new")
+        assert other.all("notification:unread_count") == []
+        assert [len(ear.all("notification:unread_count")) for ear in (here, there, plain)] == [1, 1, 1]
+    await plain.close()

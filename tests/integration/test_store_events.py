@@ -191,7 +191,7 @@ async def test_listeners_hear_of_commits_in_the_order_of_offsets(database: Datab
     heard: list[tuple[int, str]] = []
     returned: list[int] = []
 
-    def listen(stored: Sequence[tuple[Event, Append]]) -> None:
+    def listen(stored: Sequence[tuple[Event, Append]], _: object) -> None:
         assert returned == [place for place, _ in heard]  # nobody was answered before the listener knew
         heard.extend((event.offset, item.event.id) for event, item in stored)
 
@@ -209,7 +209,7 @@ async def test_listeners_hear_of_commits_in_the_order_of_offsets(database: Datab
 
 
 async def test_a_listener_that_fails_fails_nobody_else(database: Database) -> None:
-    def listen(_: object) -> None:
+    def listen(*_: object) -> None:
         raise RuntimeError
 
     log = EventLog(database, on_commit=listen)

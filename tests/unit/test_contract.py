@@ -247,6 +247,14 @@ WHEN: Proofs = {
     "collapseKey": (COLLAPSE, "test_a_newer_notification_takes_the_place_of_the_older"),
     "collapseKey, not what was sent or read": (COLLAPSE, "test_what_is_sent_or_read_stays"),
     "collapseKey, only the same rooms": (COLLAPSE, "test_only_what_both_went_to_is_replaced"),
+    "collapseKey, in one transaction": (
+        COLLAPSE,
+        "test_the_newer_is_stored_and_the_older_taken_back_together_or_not_at_all",
+    ),
+    "collapseKey, counts told": (
+        COLLAPSE,
+        "test_everybody_whose_inbox_has_lost_one_is_told_their_own_count",
+    ),
     "collapseKey, scheduled": (COLLAPSE, "test_drafts_that_wait_are_replaced_as_well"),
     "the daily report": (
         "integration/test_daily_report.py",
