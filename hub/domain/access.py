@@ -18,7 +18,7 @@ DEFAULT_TENANT = "default"
 ADMIN = "ADMIN"
 TENANT_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # A name may hold anything printable that separates nothing: no space, slash, comma or control character.
-_NAME = re.compile(r"[^\s/,\x00-\x1f\x7f]{1,128}")
+_ROOM = re.compile(rf"(?:{'|'.join(KINDS)}):[^\s/,\x00-\x1f\x7f]{{1,128}}")
 
 
 def require_tenant(text: str) -> str:
@@ -30,13 +30,12 @@ def require_tenant(text: str) -> str:
 
 def require_room(tenant: str, text: object) -> str:
     """`text`, when it names a room inside `tenant`; raises `RoomInvalid`."""
-    kind, colon, name = text.partition(":") if isinstance(text, str) else ("", "", "")
-    if not colon or kind not in KINDS or not _NAME.fullmatch(name):
+    if not isinstance(text, str) or not _ROOM.fullmatch(text):
         known = ", ".join(f"{kind}:" for kind in KINDS)
         raise RoomInvalid(f"not a room: {str(text)[:80]!r} (a room is one of {known} and a name)")
-    if kind == "tenant" and name != tenant:
-        raise RoomInvalid(f"tenant room of another tenant: {name[:64]!r}")
-    return f"{kind}:{name}"
+    if text.startswith("tenant:") and text[7:] != tenant:
+        raise RoomInvalid(f"tenant room of another tenant: {text[7:][:64]!r}")
+    return text
 
 
 class Room(NamedTuple):

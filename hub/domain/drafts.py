@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub.domain.geo import Near
 
@@ -56,8 +56,7 @@ class Draft:
     durable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
+class IdempotencyKey(NamedTuple):
     """What a sender calls its request, and a digest of the request's body."""
 
     key: str

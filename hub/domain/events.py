@@ -34,8 +34,7 @@ def is_protocol_name(name: str) -> bool:
     return name in _PROTOCOL or (bool(colon) and noun in _PROTOCOL_NOUNS)
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(NamedTuple):
     """One place in a tenant's log, valid on every transport: `epoch:offset`."""
 
     epoch: str

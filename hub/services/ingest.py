@@ -87,6 +87,10 @@ def asked_of(draft: Draft, kind: EventType, event: Event) -> Asked | None:
     return asked if asked.every else None
 
 
+def _users(event: Event) -> list[str]:
+    return [room[5:] for room in event.rooms if room.startswith("user:")]
+
+
 class Quota(Protocol):
     async def take(self, name: str, *, most: int, window: float, cost: int = 1) -> float: ...
 
@@ -130,7 +134,8 @@ class Ingest:
         """Store one draft. Raises a `Refusal`; then nothing was stored."""
         await self._require_quota(draft.tenant, 1)
         await self._require_tenant(draft.tenant)
-        outlined = await self._prepare(draft, key, self._clock())
+        now = self._clock()
+        outlined = self._at_once(draft, key, now) or await self._prepare(draft, key, now)
         if isinstance(outlined, Accepted):
             return outlined
         known = await self._known([outlined]) if outlined.users else {}
@@ -156,7 +161,7 @@ class Ingest:
                 answers[place] = refused[draft.tenant]
                 continue
             try:
-                outlined = await self._prepare(draft, key, now)
+                outlined = self._at_once(draft, key, now) or await self._prepare(draft, key, now)
             except Refusal as refusal:
                 answers[place] = refusal
                 continue
@@ -209,6 +214,15 @@ class Ingest:
             pass  # it was sent, and the process died before it could say so
 
     # -- one draft -----------------------------------------------------------------------------------
+    def _at_once(self, draft: Draft, key: IdempotencyKey | None, now: datetime) -> Outline | None:
+        """What `_prepare` would make of it; None when something has to be looked up for that."""
+        if draft.send_at or draft.near or draft.contact or draft.exclude or not draft.durable:
+            return None
+        event, kind = self._event(draft, self._new_id(), now)
+        asked = asked_of(draft, kind, event)
+        users = () if asked is None else _users(event)
+        return Outline(event, key, asked, users, kind.mutable, draft.collapse_key)
+
     async def _prepare(self, draft: Draft, key: IdempotencyKey | None, now: datetime) -> Outline | Accepted:
         if draft.send_at is not None and draft.durable and draft.send_at > now:
             return await self._later(draft, key, now)
@@ -232,7 +246,7 @@ class Ingest:
 
     async def _meant(self, event: Event) -> Sequence[str]:
         """The users whom an event names and does not exclude; nor by a role they are known to have."""
-        users = [room[5:] for room in event.rooms if room.startswith("user:")]
+        users = _users(event)
         if not event.exclude:
             return users
         known: Mapping[str, Person] = {}
@@ -284,8 +298,10 @@ class Ingest:
             if usable := asked.words(self._rules.reach):
                 expand = [(room, usable) for room in event.rooms if not room.startswith(NO_CROWD)]
 
+        id, recipients = event.id, len(event.rooms)
+
         def answer(cursor: Cursor) -> bytes:
-            return accepted(event.id, cursor, len(event.rooms), deliveries)
+            return accepted(id, cursor, recipients, deliveries)
 
         return Append(
             event=event,

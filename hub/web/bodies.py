@@ -37,6 +37,7 @@ from hub.web.fields import (
     UserId,
     read,
 )
+from hub.web.usual import usual
 
 Channel = Literal["inApp", "email", "sms", "discord", "webpush"]
 OldChannel = Literal["inApp", "email", "sms", "discord", "webpush", "push"]
@@ -118,6 +119,12 @@ class PersonEntry(PersonFields):
 
 def notification(body: Any, *, tenant: str, options: WebOptions) -> Draft:
     """The draft of one notification. Raises `ValidationFailed` with every fault."""
+    draft = usual(body, tenant=tenant, options=options) if isinstance(body, dict) else None
+    return by_form(body, tenant=tenant, options=options) if draft is None else draft
+
+
+def by_form(body: Any, *, tenant: str, options: WebOptions) -> Draft:
+    """The same, whatever the body is: what `usual` must not differ from."""
     faults = Faults()
     audience = Audience(tenant, faults, max_rooms=options.max_rooms, max_radius=options.near_radius)
     form: NotificationBody | RecipientBody | None

@@ -30,6 +30,8 @@ from hub.domain.errors import RoomInvalid, ValidationFailed
 from hub.domain.events import is_protocol_name
 from hub.domain.phones import e164
 
+# Characters at most.
+MAX_TYPE, MAX_LINE, MAX_LINES, MAX_LINK = 128, 256, 8192, 2048
 _SPACE = re.compile(r"\s")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -123,13 +125,13 @@ def _one_line(value: str) -> str:
     return value
 
 
-def _type(value: str) -> str:
+def require_type(value: str) -> str:
     if is_protocol_name(value):
         raise refuse("is a name of the protocol itself; an event is named noun.verb, such as booking.created")
     return _one_line(value)
 
 
-def _lines(value: str) -> str:
+def require_lines(value: str) -> str:
     if not value.isprintable() and _CONTROL_BUT_LINES.search(value):
         raise refuse("may not hold control characters")
     return value
@@ -160,7 +162,7 @@ def _moment(value: Any) -> datetime:
     raise refuse("must be an ISO 8601 time with its zone, such as 2026-11-20T10:00:00Z")
 
 
-def _link(value: str) -> str:
+def require_link(value: str) -> str:
     scheme = _SCHEME.match(value)
     if " " in value or (not value.isprintable() and (_SPACE.search(value) or _CONTROL.search(value))):
         raise refuse("may not hold spaces or control characters")
@@ -239,17 +241,20 @@ TenantId = Annotated[
 ]
 TypeName = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=128),
-    AfterValidator(_type),
+    StringConstraints(min_length=1, max_length=MAX_TYPE),
+    AfterValidator(require_type),
     shown("^[A-Za-z0-9_.:-]+$", "booking.created"),
 ]
 Line = Annotated[
-    str, StringConstraints(max_length=256), AfterValidator(_one_line), shown(r"^[^\u0000-\u001f\u007f]*$")
+    str,
+    StringConstraints(max_length=MAX_LINE),
+    AfterValidator(_one_line),
+    shown(r"^[^\u0000-\u001f\u007f]*$"),
 ]
 Lines = Annotated[
     str,
-    StringConstraints(max_length=8192),
-    AfterValidator(_lines),
+    StringConstraints(max_length=MAX_LINES),
+    AfterValidator(require_lines),
     shown(r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"),
 ]
 Actor = Annotated[
@@ -266,8 +271,8 @@ CollapseKey = Annotated[
 ]
 Link = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=2048),
-    AfterValidator(_link),
+    StringConstraints(min_length=1, max_length=MAX_LINK),
+    AfterValidator(require_link),
     shown(r"^[^\s\u0000-\u001f\u007f\u0085]+$", "/bookings/17"),
 ]
 Moment = Annotated[
