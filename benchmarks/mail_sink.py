@@ -13,7 +13,12 @@ import sys
 import time
 from collections import Counter
 
-ANSWERS = {b"NOOP": b"250 ok\r\n", b"RSET": b"250 ok\r\n", b"QUIT": b"221 bye\r\n"}
+ANSWERS = {
+    b"EHLO": b"250-sink\r\n250 PIPELINING\r\n",
+    b"NOOP": b"250 ok\r\n",
+    b"RSET": b"250 ok\r\n",
+    b"QUIT": b"221 bye\r\n",
+}
 
 
 class Sink:

@@ -54,6 +54,7 @@ class MailServer:
     password: str | None = None
     refusal: str | None = None  # what a wrong password is answered
     tls: ssl.SSLContext | None = None
+    pipelining: bool = True  # commands may come several at once (RFC 2920), as nearly everywhere
     port: int = field(default_factory=free_port)
     mails: list[Mail] = field(default_factory=list)
     tried: int = 0
@@ -126,6 +127,12 @@ class MailServer:
         return AuthResult(success=right, handled=False, message=None if right else self.refusal)
 
     # -- aiosmtpd's hooks ----------------------------------------------------------------------------
+    async def handle_EHLO(
+        self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [responses[0], "250-PIPELINING", *responses[1:]] if self.pipelining else responses
+
     async def handle_MAIL(
         self, server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:

@@ -12,9 +12,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from email.utils import parseaddr
 from ipaddress import ip_address
 from typing import Literal
@@ -27,32 +24,24 @@ from aiosmtplib import (
     SMTPHeloError,
     SMTPRecipientRefused,
     SMTPResponseException,
+    SMTPServerDisconnected,
 )
 
 from hub.domain.message import Message
-from hub.providers.mail import Unmailable, compose
+from hub.providers.mail import Letter, Unmailable, compose
 from hub.providers.receipt import Outcome, Permanent, Receipt, Temporary
+from hub.providers.smtpline import Line
 
 Tls = Literal["auto", "starttls", "tls", "none"]
 TLS_PORT = 465
 IDLE_SECONDS = 20.0
+FRESH_SECONDS = 1.0  # a connection that was used so lately is taken for alive
 MAILS_PER_CONNECTION = 100
 # "Authentication required" and its kin (RFC 4954): about us, not about the recipient.
 _ABOUT_US = frozenset({530, 534, 535, 538})
 # No such mailbox here (RFC 5321, 4.2.3), when it is said of the recipient.
 _NO_MAILBOX = frozenset({550, 551, 553})
-# The server is about to hang up (RFC 5321, 3.8), as it may between two mails.
-_CLOSING = 421
 _MAX_REASON = 300
-
-
-@dataclass(slots=True)
-class _Line:
-    """A connection that is ready for the next mail."""
-
-    client: SMTP
-    mails: int = 0
-    idle_since: float = 0.0
 
 
 class Smtp:
@@ -79,51 +68,74 @@ class Smtp:
         self._password = password
         self._use_tls, self._start_tls = encryption(tls, host=host, port=port, with_password=bool(password))
         self._timeout = timeout
-        self._idle: deque[_Line] = deque()
+        self._idle: deque[Line] = deque()
 
     async def send(self, message: Message) -> Outcome:
         try:
             mail = compose(message, self._sender)
         except Unmailable as fault:
             return Permanent(str(fault))
-        handed_over = False
+        line: Line | None = None
         try:
-            async with asyncio.timeout(self._timeout), self._line() as client:
-                await client.rcpt(mail.recipient)
-                handed_over = True
-                answer = await client.data(mail.text)
+            async with asyncio.timeout(self._timeout):
+                said = None
+                while said is None and (line := self._kept()) is not None:
+                    said = await self._try(line, mail)
+                if said is None:
+                    line = await self._new_line()
+                    said = await line.send(self._from, mail.recipient, mail.text)
         except SMTPResponseException as refusal:
             return _judge(refusal)
         except TimeoutError:
-            return Temporary(f"no answer from the mail server within {self._timeout:g} s", unsure=handed_over)
+            reason = f"no answer from the mail server within {self._timeout:g} s"
+            return Temporary(reason, unsure=line is not None and line.handed_over)
         except (SMTPException, OSError, ValueError) as fault:
-            return Temporary(f"the connection to the mail server failed: {_short(fault)}", unsure=handed_over)
-        return Receipt(_short(answer.message))
+            reason = f"the connection to the mail server failed: {_short(fault)}"
+            return Temporary(reason, unsure=line is not None and line.handed_over)
+        finally:
+            if line is not None:
+                self._keep(line)
+        return Receipt(_short(said))
 
     async def close(self) -> None:
         """Say goodbye on every idle connection."""
         lines, self._idle = list(self._idle), deque()
-        await asyncio.gather(*(self._quit(line) for line in lines))
+        await asyncio.gather(*(line.quit(self._timeout / 5) for line in lines))
 
     # -- connections ---------------------------------------------------------------------------------
-    @asynccontextmanager
-    async def _line(self) -> AsyncIterator[SMTP]:
-        """A connection on which a mail has begun. It is kept when the mail went well, and cut when anything
-        did not."""
-        line = await self._idle_line() or await self._new_line()
-        try:
-            yield line.client
-        except BaseException:
-            line.client.close()
-            raise
-        line.mails += 1
-        line.idle_since = time.monotonic()
-        if line.mails < MAILS_PER_CONNECTION:
+    def _kept(self) -> Line | None:
+        """A connection that was kept, the one that was used last."""
+        while self._idle:
+            line = self._idle.pop()
+            if line.usable and time.monotonic() - line.idle_since <= IDLE_SECONDS:
+                return line
+            line.close()
+        return None
+
+    def _keep(self, line: Line) -> None:
+        """For the next mail, if one can begin there."""
+        if line.usable and line.mails < MAILS_PER_CONNECTION:
+            line.idle_since = time.monotonic()
             self._idle.append(line)
         else:
-            line.client.close()
+            line.close()
 
-    async def _new_line(self) -> _Line:
+    async def _try(self, line: Line, mail: Letter) -> str | None:
+        """What is said to a mail on a kept connection. None: it was one no more, and the mail is still here.
+
+        A dead one must not eat the time of the mail.
+        """
+        stale = time.monotonic() - line.idle_since > FRESH_SECONDS
+        try:
+            careful = self._timeout / 5 if stale else None
+            return await line.send(self._from, mail.recipient, mail.text, careful=careful)
+        except (SMTPServerDisconnected, TimeoutError):
+            if line.handed_over:
+                raise
+            line.close()
+            return None
+
+    async def _new_line(self) -> Line:
         client = SMTP(
             hostname=self._host,
             port=self._port,
@@ -134,40 +146,17 @@ class Smtp:
             use_tls=self._use_tls,
             start_tls=self._start_tls,
         )
-        await client.connect()
         try:
-            await client.mail(self._from)
+            await client.connect()
+            if client.is_ehlo_or_helo_needed:
+                try:
+                    await client.ehlo()
+                except SMTPHeloError:  # it is older than EHLO
+                    await client.helo()
+            return Line.taken_from(client)
         except BaseException:
             client.close()
             raise
-        return _Line(client)
-
-    async def _idle_line(self) -> _Line | None:
-        """A kept connection that still is one: the mail's first command shows it. A dead one must not eat
-        the time of the mail."""
-        while self._idle:
-            line = self._idle.pop()
-            if time.monotonic() - line.idle_since <= IDLE_SECONDS:
-                try:
-                    await line.client.mail(self._from, timeout=self._timeout / 5)
-                    return line
-                except SMTPResponseException as refusal:
-                    if refusal.code != _CLOSING:
-                        line.client.close()
-                        raise
-                except (SMTPException, OSError):
-                    pass
-                except BaseException:
-                    line.client.close()
-                    raise
-            line.client.close()
-        return None
-
-    async def _quit(self, line: _Line) -> None:
-        try:
-            await line.client.quit(timeout=self._timeout / 5)
-        except (SMTPException, OSError):
-            line.client.close()
 
 
 def encryption(tls: Tls, *, host: str, port: int, with_password: bool) -> tuple[bool, bool | None]:

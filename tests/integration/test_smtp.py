@@ -78,8 +78,12 @@ async def test_a_repetition_has_the_same_message_id(smtp: Smtp, mail_server: Mai
     assert other != first
 
 
+@pytest.mark.parametrize("pipelining", [True, False])
 @pytest.mark.parametrize("at", ["MAIL", "RCPT", "DATA"])
-async def test_4xx_is_temporary_and_5xx_permanent(smtp: Smtp, mail_server: MailServer, at: str) -> None:
+async def test_4xx_is_temporary_and_5xx_permanent(
+    smtp: Smtp, mail_server: MailServer, at: str, pipelining: bool
+) -> None:
+    mail_server.pipelining = pipelining
     mail_server.say("451 4.3.0 try later", "550 5.1.1 no such user", at=at)
     of_recipient = at == "RCPT"
     assert await smtp.send(MESSAGE) == Temporary("451 4.3.0 try later", alone=of_recipient)
@@ -194,6 +198,77 @@ async def test_a_cancelled_call_leaves_no_half_used_connection(smtp: Smtp, mail_
     assert isinstance(await smtp.send(replace(MESSAGE, subject="after")), Receipt)
     assert mail_server.mails[-1].message["Subject"] == "after"
     assert mail_server.connections == 2
+
+
+async def test_a_mail_that_was_put_off_costs_no_connection(smtp: Smtp, mail_server: MailServer) -> None:
+    mail_server.say("451 4.3.0 try later")
+    assert await smtp.send(MESSAGE) == Temporary("451 4.3.0 try later")
+    assert isinstance(await smtp.send(MESSAGE), Receipt)
+    assert mail_server.connections == 1
+
+
+@pytest.mark.parametrize("answer", [HANG, RESET, "421 4.3.2 closing"])
+async def test_a_kept_connection_that_is_dead_costs_a_mail_little(
+    smtp: Smtp, mail_server: MailServer, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.providers.smtp.FRESH_SECONDS", -1.0)
+    await smtp.send(MESSAGE)
+    mail_server.say(answer, at="MAIL")
+    async with asyncio.timeout(4.0):  # of the mail's 5
+        assert isinstance(await smtp.send(MESSAGE), Receipt)
+    assert len(mail_server.mails) == mail_server.connections == 2
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+async def test_commands_go_together_only_where_the_server_takes_them_so(pipelining: bool) -> None:
+    flights: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hello\r\n")
+        while flight := await reader.read(65536):
+            flights.append(flight)
+            if flight.startswith(b"EHLO"):
+                writer.write(b"250-me\r\n250 PIPELINING\r\n" if pipelining else b"250 me\r\n")
+            elif flight.endswith(b"\r\n.\r\n"):
+                writer.write(b"250-it is\r\n250 taken\r\n")
+            else:
+                for line in flight.splitlines():
+                    writer.write(b"354 go on\r\n" if line == b"DATA" else b"250 ok\r\n")
+        writer.close()
+
+    port = free_port()
+    async with await asyncio.start_server(serve, LOOPBACK, port):
+        smtp = Smtp(LOOPBACK, port, sender="hub@mail.example", timeout=5.0)
+        assert await smtp.send(MESSAGE) == Receipt("it is taken")
+        flights.clear()
+        assert await smtp.send(MESSAGE) == Receipt("it is taken")
+        assert len(flights) == (2 if pipelining else 4)
+        await smtp.close()
+
+
+@pytest.mark.parametrize(
+    "said", [b"250 ok\r\n250 ok\r\nHTTP/1.1 400\r\n", b"250-" + b"x" * 40_000, b"250-x\r\n" * 40_000]
+)
+async def test_a_server_that_talks_nonsense_or_without_end_is_left(said: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hello\r\n")
+        await reader.readline()
+        writer.write(b"250-me\r\n250 PIPELINING\r\n")
+        await reader.readline()
+        writer.write(said)
+        assert b"ends" not in await reader.read()  # until it hangs up
+        writer.close()
+        left.set()
+
+    left, port = asyncio.Event(), free_port()
+    async with await asyncio.start_server(serve, LOOPBACK, port):
+        smtp = Smtp(LOOPBACK, port, sender="hub@mail.example", timeout=5.0)
+        outcome = await smtp.send(MESSAGE)
+        assert isinstance(outcome, Temporary)
+        assert "connection" in outcome.reason
+        assert not outcome.unsure
+        async with asyncio.timeout(5):
+            await left.wait()
 
 
 # -- logins --------------------------------------------------------------------------------------
