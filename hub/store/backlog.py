@@ -14,7 +14,7 @@ from sqlalchemy import and_, case, null, or_, select, update
 from hub.domain.delivery import RESENT_WHEN_UNKNOWN, Delivery, Status
 from hub.store.engine import Database
 from hub.store.steps import delivery_of
-from hub.store.tables import attempts, deliveries
+from hub.store.tables import WAITING, attempts, deliveries
 
 D = deliveries.c
 
@@ -41,7 +41,7 @@ class Backlog:
         )
         chosen = (
             select(D.id)
-            .where(D.channel == channel, D.due_at <= now, waiting)
+            .where(WAITING, D.channel == channel, D.due_at <= now, waiting)
             .order_by(D.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -68,7 +68,7 @@ class Backlog:
         called = D.call_started.is_not(None)
         ended = (
             select(D.id)
-            .where(D.status == Status.SENDING, D.lease_until <= now)
+            .where(WAITING, D.status == Status.SENDING, D.lease_until <= now)
             .with_for_update(skip_locked=True)  # its worker is writing down how it ended
         )
         lost = (

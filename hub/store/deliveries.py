@@ -21,6 +21,7 @@ from sqlalchemy import select, update
 from hub.domain.budgets import Over
 from hub.domain.delivery import UNSENT, Call, Claim, Delivery, Status, Step
 from hub.store.engine import Database
+from hub.store.places import offsets_of
 from hub.store.spending import Draw
 from hub.store.steps import Done, ToCall, ToClaim, ToMove, Work, delivery_of, run
 from hub.store.tables import attempts, deliveries, expansions
@@ -83,7 +84,7 @@ class Deliveries:
         """Cancel what has not been sent of an event, also what is not written out yet; what was cancelled."""
         cancelled = (
             update(deliveries)
-            .where(D.tenant == tenant, D.event_id == event_id, D.status.in_(UNSENT))
+            .where(D.tenant == tenant, D.offset.in_(offsets_of(tenant, [event_id])), D.status.in_(UNSENT))
             .values(status=Status.CANCELLED, due_at=None, lease_until=None, updated_at=now)
             .returning(*deliveries.c)
         )
@@ -101,7 +102,9 @@ class Deliveries:
     ) -> dict[str, list[dict[str, Any]]]:
         """Per event id what became of one user's deliveries: `{channel, status, attempts, error}` each."""
         found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        wanted = select(deliveries).where(D.tenant == tenant, D.user == user, D.event_id.in_(event_ids))
+        wanted = select(deliveries).where(
+            D.tenant == tenant, D.user == user, D.offset.in_(offsets_of(tenant, event_ids))
+        )
         async with self._db.read() as connection:
             rows = (await connection.execute(wanted.order_by(D.id))).mappings().all()
         for row in rows:

@@ -93,7 +93,8 @@ class Expansions:
         # Two audiences of one event may hold the same person: their chunks are written one after the other.
         siblings = select(E.id).where(E.event_id == expansion.event_id).order_by(E.id).with_for_update()
         had = select(deliveries.c.user, deliveries.c.channel, deliveries.c.address).where(
-            deliveries.c.event_id == expansion.event_id,
+            deliveries.c.tenant == expansion.tenant,
+            deliveries.c.offset == expansion.offset,
             deliveries.c.user.in_({item.user for item in planned}),
         )
         async with self._db.write() as connection:

@@ -1,4 +1,4 @@
-"""From times to places in a tenant's log, so that reports over a span of time read only that span.
+"""From times and ids to places in a tenant's log, so that reports over a span of time read only that span.
 
 Promises: what lies between two times lies between the two offsets that are found for them. Events get
 their offsets in the order of their commits, so their times grow with them but for the moment that a
@@ -7,9 +7,10 @@ request takes and the difference of clocks; `SLACK` allows for both.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.store.tables import events, tenants
@@ -29,6 +30,11 @@ async def span(
     after = first if since is None else await _before(conn, tenant, since - SLACK, first, last)
     upto = last if until is None else await _before(conn, tenant, until + SLACK, after, last)
     return after, upto
+
+
+def offsets_of(tenant: str, ids: Collection[str]) -> Select[tuple[int]]:
+    """Where these events lie in the log, for a condition: what hangs on events is found by their places."""
+    return select(_E.offset).where(_E.tenant == tenant, _E.id.in_(ids))
 
 
 async def _before(conn: AsyncConnection, tenant: str, moment: datetime, low: int, high: int) -> int:

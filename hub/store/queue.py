@@ -10,12 +10,10 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from hub.domain.delivery import Status
 from hub.store.engine import Database
-from hub.store.tables import deliveries
+from hub.store.tables import WAITING, deliveries
 
 D = deliveries.c
-OPEN = (Status.PLANNED, Status.QUEUED, Status.FAILED, Status.SENDING, Status.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,8 @@ class Queue:
         """Raises `StoreUnavailable`."""
         counted = (
             select(D.channel, D.status, func.count(), func.min(D.due_at))
-            .where(D.status.in_(OPEN))
-            .group_by(D.channel, D.status)
+            .where(WAITING)
+            .group_by(D.status, D.channel)
         )
         async with self._db.read() as conn:
             return [Waiting(*row) for row in await conn.execute(counted)]

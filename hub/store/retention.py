@@ -29,11 +29,6 @@ _E, _T, _ER = tables.events.c, tables.tenants.c, tables.event_rooms.c
 _D, _A, _R, _X = tables.deliveries.c, tables.attempts.c, tables.receipts.c, tables.expansions.c
 _K = tables.idempotency_keys.c
 _OVER = [status.value for status in TERMINAL]
-_LEFT_OVER = (
-    select(_D.id)
-    .join(tables.tenants, _D.tenant == _T.id)
-    .where(_D.offset <= _T.trimmed, _D.status.in_(_OVER))
-)
 
 
 class Retention:
@@ -48,12 +43,12 @@ class Retention:
     async def trim(self, now: datetime, *, keep: timedelta) -> int:
         """Remove each log's oldest events as long as they are older than the tenant's own days (without any:
         than `keep`); how many. Deliveries that were over too late to go with their event go too."""
-        while await self._remove_deliveries(_LEFT_OVER):
-            pass
         async with self._db.read() as conn:
-            tenants = (await conn.execute(select(_T.id, _T.settings).order_by(_T.id))).all()
+            tenants = (await conn.execute(select(_T.id, _T.settings, _T.trimmed).order_by(_T.id))).all()
         removed = 0
-        for tenant, settings in tenants:
+        for tenant, settings, trimmed in tenants:
+            while await self._remove_deliveries(_over(tenant, trimmed)):
+                pass
             days = settings.get(RETENTION)
             before = now - (keep if days is None else timedelta(days=days))
             while count := await self._trim_slice(tenant, before):
@@ -110,8 +105,7 @@ class Retention:
             rows = await self._light(conn, tenant, rows)
         if not rows:
             return 0
-        over = select(_D.id).where(_D.tenant == tenant, _D.offset <= rows[-1].offset, _D.status.in_(_OVER))
-        while await self._remove_deliveries(over):
+        while await self._remove_deliveries(_over(tenant, rows[-1].offset)):
             pass
         async with self._gently() as conn:
             await _remove_events(conn, tenant, rows)
@@ -152,6 +146,10 @@ class Retention:
         async with self._db.write() as conn:
             yield conn
         await asyncio.sleep(time.monotonic() - began)
+
+
+def _over(tenant: str, upto: int) -> Select[tuple[str]]:
+    return select(_D.id).where(_D.tenant == tenant, _D.offset <= upto, _D.status.in_(_OVER))
 
 
 def _while_older(rows: Sequence[Any], before: datetime) -> list[Any]:

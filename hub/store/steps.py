@@ -46,6 +46,9 @@ from hub.store.tables import (
 )
 
 D = deliveries.c
+# Glued to '', the status is no bound of a range: PostgreSQL would rather walk all that is being sent, and all
+# that was since its last vacuum, than look up the ids.
+_SENDING = D.status.concat("") == Status.SENDING
 # A worker that found its claim ended may still say how the call went, until another one claims.
 _HELD = (Status.SENDING, Status.UNKNOWN)
 # Where the provider's word has taken a delivery before its worker came back from the call. It stays there.
@@ -137,8 +140,9 @@ _SOURCES = (
 _START = (
     update(deliveries)
     .where(
+        D.id.in_(bindparam("ids", expanding=True)),  # SQLite looks for pairs in no index
         tuple_(D.id, D.fence).in_(bindparam("claims", expanding=True)),
-        D.status == Status.SENDING,
+        _SENDING,
         D.lease_until > bindparam("now"),
     )
     .values(
@@ -153,6 +157,7 @@ _NEW_ATTEMPT = insert(attempts)
 _OURS = (
     select(deliveries)
     .where(
+        D.id.in_(bindparam("ids", expanding=True)),
         tuple_(D.id, D.fence).in_(bindparam("claims", expanding=True)),
         or_(D.status.in_(_HELD), and_(D.status.in_(_SETTLED), D.call_started.is_not(None))),
     )
@@ -242,14 +247,14 @@ async def _start(connection: AsyncConnection, wanted: Sequence[ToCall]) -> dict[
             by_provider[item.provider].append(item)
     for provider, items in by_provider.items():
         now = max(item.now for item in items)
-        values = {"claims": [(item.id, item.fence) for item in items], "now": now, "a_provider": provider}
+        values = {**_claims(items), "now": now, "a_provider": provider}
         started = (await connection.execute(_START, values)).all()
         called = [(row.id, row.attempts) for row in started]
         along_of: dict[str, list[tuple[str, int]]] = defaultdict(list)
         if leaders := [row.id for row in started if row.digest_of == row.id]:
             along = (
                 update(deliveries)
-                .where(members_of(leaders, D.status == Status.SENDING))
+                .where(members_of(leaders, _SENDING))
                 .values(call_started=now, attempts=D.attempts + 1, provider=provider, updated_at=now)
                 .returning(D.id, D.attempts, D.digest_of)
             )
@@ -274,8 +279,7 @@ async def _start(connection: AsyncConnection, wanted: Sequence[ToCall]) -> dict[
 
 
 async def _move(connection: AsyncConnection, wanted: Sequence[ToMove]) -> dict[tuple[str, int], Delivery]:
-    claims = {"claims": [(item.id, item.fence) for item in wanted]}
-    ours = (await connection.execute(_OURS, claims)).mappings()
+    ours = (await connection.execute(_OURS, _claims(wanted))).mappings()
     held = {(row["id"], row["fence"]): row for row in ours}
     crews: dict[str, list[RowMapping]] = defaultdict(list)
     if leaders := [row["id"] for row in held.values() if row["digest_of"] == row["id"]]:
@@ -317,6 +321,10 @@ async def _move(connection: AsyncConnection, wanted: Sequence[ToMove]) -> dict[t
     if gone:
         await _leave(connection, gone, now=max(item.now for item in wanted))
     return moved
+
+
+def _claims(items: Sequence[ToCall | ToMove]) -> dict[str, Any]:
+    return {"ids": [item.id for item in items], "claims": [(item.id, item.fence) for item in items]}
 
 
 def _after(row: RowMapping, step: Step, now: datetime) -> Delivery:

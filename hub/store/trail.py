@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from hub.domain.delivery import Delivery
 from hub.store.deliveries import Attempt
 from hub.store.engine import Database
+from hub.store.places import offsets_of
 from hub.store.steps import delivery_of
 from hub.store.tables import attempts, callbacks, delivered_marks, deliveries
 
@@ -49,7 +50,9 @@ class Trail:
 
     async def of(self, tenant: str, user: str, event_id: str) -> list[Story]:
         """The user's deliveries of one event, in the order they were written."""
-        mine = select(deliveries).where(D.tenant == tenant, D.user == user, D.event_id == event_id)
+        mine = select(deliveries).where(
+            D.tenant == tenant, D.user == user, D.offset.in_(offsets_of(tenant, [event_id]))
+        )
         calls = select(
             A.delivery_id, A.number, A.started_at, A.duration_ms, A.provider, A.outcome, A.detail
         ).where(A.delivery_id.in_(mine.with_only_columns(D.id)))

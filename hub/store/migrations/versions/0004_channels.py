@@ -14,6 +14,7 @@ TENANT = sa.String(length=64)
 NAME = sa.String(length=160)
 ULID = sa.String(length=26)
 TIME = sa.DateTime(timezone=True)
+WAITING = "status IN ('planned', 'queued', 'failed', 'sending', 'unknown')"
 
 
 def _partial(name: str, table: str, columns: list[str], where: str) -> None:
@@ -120,6 +121,9 @@ def upgrade() -> None:
     _partial("ix_deliveries_digest", "deliveries", digest, "digest IS NOT NULL")
     _partial("ix_deliveries_digest_of", "deliveries", ["digest_of"], "digest_of IS NOT NULL")
     _partial("ix_deliveries_provider_id", "deliveries", ["provider_id"], "provider_id IS NOT NULL")
+    for name in ("due", "event_id"):
+        op.drop_index(f"ix_deliveries_{name}", "deliveries")
+    _partial("ix_deliveries_due", "deliveries", ["status", "channel", "due_at"], WAITING)
     collapse = ["tenant", "collapse_key", "offset"]
     _partial("ix_events_collapse", "events", collapse, "collapse_key IS NOT NULL")
     op.add_column("scheduled", sa.Column("collapse_key", NAME, nullable=True))
@@ -130,8 +134,10 @@ def downgrade() -> None:
     op.drop_index("ix_scheduled_collapse", "scheduled")
     op.drop_column("scheduled", "collapse_key")
     op.drop_index("ix_events_collapse", "events")
-    for name in ("provider_id", "digest_of", "digest"):
+    for name in ("due", "provider_id", "digest_of", "digest"):
         op.drop_index(f"ix_deliveries_{name}", "deliveries")
+    op.create_index("ix_deliveries_event_id", "deliveries", ["event_id"], unique=False)
+    op.create_index("ix_deliveries_due", "deliveries", ["status", "due_at"], unique=False)
     op.drop_column("event_rooms", "type")
     for name in ("unless_seen", "digest_of", "digest"):
         op.drop_column("deliveries", name)
