@@ -9,6 +9,7 @@ or where the lines go after standard error.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from contextvars import Context
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TextIO
@@ -95,42 +97,90 @@ def configure(*, level: str, as_json: bool, stream: TextIO | None = None, color:
         )
     )
     root = logging.getLogger()
+    sink = Sink(handler, joins=stream is None)
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(capture=True)
+    steps: list[Processor] = [_add_name, *shared, *rendered]
+    wrapper: Any = structlog.make_filtering_bound_logger(root.level)
+    if as_json:
+        plain = _plain_json(steps)
+        steps, wrapper = [plain], _direct(wrapper, plain) if root.level <= logging.INFO else wrapper
     structlog.configure(
-        processors=[_plain_json([_add_name, *shared, *rendered])]
-        if as_json
-        else [_add_name, *shared, *rendered],
-        logger_factory=lambda name="hub", *_: Lines(name, handler),
-        wrapper_class=structlog.make_filtering_bound_logger(root.level),
+        processors=steps,
+        logger_factory=lambda name="hub", *_: Lines(name, sink),
+        wrapper_class=wrapper,
         cache_logger_on_first_use=True,
     )
 
 
-class Lines:
-    """Writes finished lines where the standard library's go, past its records: they cost more than the rest.
+class Sink:
+    """Where finished lines go: where the standard library's go, past its records, which cost more than the
+    rest. A line that cannot be written is lost; whoever logs never hears of it.
 
-    A line that cannot be written is lost; whoever logs never hears of it.
+    `joins`: what is said in one turn of an event loop may be written together at its end. A warning, and
+    what is worse, is written at once, behind what was said before.
     """
 
-    def __init__(self, name: str, handler: logging.StreamHandler[TextIO]) -> None:
-        self.name = name
+    def __init__(self, handler: logging.StreamHandler[TextIO], *, joins: bool) -> None:
         self._handler = handler
+        self._joins = joins
+        self._waiting: list[str] = []
+        self._loop: asyncio.AbstractEventLoop | None = None  # the one that the lines wait for
+
+    def soon(self, line: str) -> None:
+        loop = asyncio._get_running_loop() if self._joins else None
+        if loop is None or (self._waiting and loop is not self._loop):
+            self.write(line)
+            return
+        if not self._waiting:
+            self._loop = loop
+            loop.call_soon(self.flush, context=_NO_CONTEXT)
+        self._waiting.append(line)
 
     def write(self, line: str) -> None:
+        self._write([line])
+
+    def flush(self) -> None:
+        if self._waiting:
+            self._write([])
+
+    def _write(self, lines: list[str]) -> None:
         handler = self._handler
         handler.acquire()
         try:
+            lines, self._waiting = [*self._waiting, *lines], []
             with suppress(OSError, ValueError):  # ValueError: closed, or not to be encoded
-                handler.stream.write(line + "\n")
+                handler.stream.write("\n".join(lines) + "\n")
                 handler.stream.flush()
         finally:
             handler.release()
 
-    debug = info = warning = error = critical = exception = write
+
+class Lines:
+    """One logger's way to the sink."""
+
+    def __init__(self, name: str, sink: Sink) -> None:
+        self.name = name
+        self.debug = self.info = sink.soon
+        self.warning = self.error = self.critical = self.exception = sink.write
+
+
+def _direct(filtering: Any, plain: Processor) -> Any:
+    """Loggers whose `info` goes straight to `plain`, past what makes a chain of one step the most expensive
+    part of a line."""
+
+    class Direct(filtering):  # type: ignore[misc]
+        def info(self, event: str | None = None, *args: Any, **fields: Any) -> Any:
+            steps = self._processors
+            if args or event is None or steps[0] is not plain:  # tests put in a step of their own
+                return super().info(event, *args, **fields)
+            logger = self._logger
+            return logger.info(plain(logger, "info", {**self._context, "event": event, **fields}))
+
+    return Direct
 
 
 def _console(*, color: bool) -> Processor:
@@ -151,7 +201,8 @@ def _plain_json(all: Sequence[Processor]) -> Processor:
             for step in all:
                 line = step(logger, method, line)
             return line
-        fields = _mask_fields(logger, method, structlog.contextvars.merge_contextvars(logger, method, fields))
+        bound = structlog.contextvars.get_contextvars()
+        fields = _mask_fields(logger, method, {**bound, **fields} if bound else fields)
         fields["action"] = fields.pop("event", "")
         fields["level"] = method
         fields["logger"] = logger.name
@@ -189,6 +240,7 @@ def _mask(name: object, value: Any) -> Any:
     return value
 
 
+_NO_CONTEXT = Context()  # what is written together is nobody's in particular
 _FLAT = frozenset({str, int, float, bool})
 
 

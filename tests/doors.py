@@ -33,6 +33,7 @@ from hub.domain.message import Message
 from hub.services.inbox import Marked
 from hub.services.reports import Rows
 from hub.services.wire import dumps, loads
+from hub.store.appending import Appended
 from hub.web.arrivals import Arrivals
 from hub.web.context import WebOptions
 from hub.web.routes import ROUTES
@@ -113,6 +114,8 @@ class Behind:
         self.asked: list[Any] = []
         self.tickets: dict[str, Principal] = {}
         self.keys: dict[str, tuple[str, bytes]] = {}
+        self.waiting: list[Any] = []  # who was to be told what was stored without waiting for it
+        self.held = False  # they are not told
         self.refusal: Exception | None = None  # what every service call ends in, when set
         self.shown = Page([], 0, 0)
         self.messages: list[Message] = []
@@ -134,6 +137,9 @@ class Behind:
         if token not in PEOPLE:
             raise TokenInvalid("the token is not valid")
         return PEOPLE[token]
+
+    def known(self, secret: str) -> ApiKey | None:
+        return KEYS.get(secret)
 
     async def api_key(self, secret: str) -> ApiKey:
         assert secret.isascii()
@@ -158,6 +164,24 @@ class Behind:
         return f"{who.user}-token"
 
     # -- ingest --------------------------------------------------------------------------------------
+    def begin(self, draft: Draft, key: IdempotencyKey | None, answer: Any) -> bool:
+        if draft.channels:
+            return False  # as if something had to be looked up
+        self.waiting.append(answer)
+        if not self.held:
+            asyncio.get_running_loop().call_soon(self._tell, answer, draft, key)
+        return True
+
+    def _tell(self, answer: Any, draft: Draft, key: IdempotencyKey | None) -> None:
+        outcome: Appended | Exception
+        try:
+            given = self._accept(draft, key)
+        except Exception as fault:
+            outcome = fault
+        else:
+            outcome = given if isinstance(given, Refusal) else Appended(None, given.body, given.replayed)
+        answer.set_result([outcome])
+
     async def accept(self, draft: Draft, key: IdempotencyKey | None = None) -> Answer:
         [answer] = await self.accept_many([(draft, key)])
         if isinstance(answer, Refusal):

@@ -85,6 +85,14 @@ class Limiter:
             share.asking = None
         return wait
 
+    def take_ahead(self, name: str, *, most: int, window: float) -> bool:
+        """Takes one, when what this process has taken ahead is enough for it. False: `take` has to ask."""
+        share = self._shares.get((name, most, window))
+        if share is None or share.left < 1 or time.monotonic() >= share.until:
+            return False
+        share.left -= 1
+        return True
+
     async def _ask(self, name: str, most: int, window: float, cost: int, ahead: int) -> tuple[float, int]:
         """The seconds to wait, and what of `ahead` was given."""
         assert self._script is not None

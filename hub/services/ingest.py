@@ -32,10 +32,12 @@ from hub.domain.routing import Asked, Reach, Reachable, left_out, plan
 from hub.services.publish import Publish
 from hub.services.wire import accepted
 from hub.store.events import Append, Appended, EventLog
+from hub.store.group import Answer
 from hub.store.people import Addresses, People, Person
 from hub.store.scheduled import Scheduled
 
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,127}")
+MINUTE = 60.0  # seconds
 NO_CROWD = ("user:", "topic:", "session:")  # rooms that are one person, or nobody in particular
 
 
@@ -93,6 +95,7 @@ def _users(event: Event) -> list[str]:
 
 class Quota(Protocol):
     async def take(self, name: str, *, most: int, window: float, cost: int = 1) -> float: ...
+    def take_ahead(self, name: str, *, most: int, window: float) -> bool: ...
 
 
 class Locations(Protocol):
@@ -129,11 +132,32 @@ class Ingest:
         self._require_tenant = tenant
         self._clock = clock
         self._new_id = new_id
+        self._there: set[str] = set()  # tenants that were not refused; whether they still exist, the log says
+
+    def begin(self, draft: Draft, key: IdempotencyKey | None, answer: Answer) -> bool:
+        """`accept` for who does not wait: `answer` is told what it would return or raise, in a list.
+
+        False: nothing was done, because something has to be looked up first, or it is to be refused.
+        """
+        if draft.tenant not in self._there or draft.collapse_key:
+            return False
+        try:
+            outline = self._at_once(draft, key, self._clock())
+        except Refusal:
+            return False
+        if outline is None or outline.users:
+            return False
+        most = self._rules.per_minute
+        if most and not self._quota.take_ahead(f"ingest:{draft.tenant}", most=most, window=MINUTE):
+            return False
+        self._log.enter(self._append(outline, {}), answer)
+        return True
 
     async def accept(self, draft: Draft, key: IdempotencyKey | None = None) -> Accepted:
         """Store one draft. Raises a `Refusal`; then nothing was stored."""
         await self._require_quota(draft.tenant, 1)
         await self._require_tenant(draft.tenant)
+        self._there.add(draft.tenant)
         now = self._clock()
         outlined = self._at_once(draft, key, now) or await self._prepare(draft, key, now)
         if isinstance(outlined, Accepted):
@@ -199,7 +223,7 @@ class Ingest:
         most = self._rules.per_minute
         if most is None:
             return
-        if wait := await self._quota.take(f"ingest:{tenant}", most=most, window=60.0, cost=cost):
+        if wait := await self._quota.take(f"ingest:{tenant}", most=most, window=MINUTE, cost=cost):
             raise RateLimited(f"at most {most} events a minute", retry_after=wait)
 
     async def release(self, event_id: str, draft: Draft) -> None:

@@ -20,7 +20,7 @@ from hub.store import tables
 from hub.store.appending import Append, Appended, Appender, Entry
 from hub.store.audience import Audience, offsets_after
 from hub.store.engine import Database
-from hub.store.group import GroupCommit, OnCommit
+from hub.store.group import Answer, GroupCommit, OnCommit
 
 __all__ = ["Append", "Appended", "EventLog"]
 
@@ -98,6 +98,13 @@ class EventLog:
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+    def enter(self, item: Append, answer: Answer) -> None:
+        """The same for who does not wait: `answer` is told what `append` would return or raise, in a list.
+
+        Raises `ValidationFailed` and `Draining` at once.
+        """
+        self._group.enter([Entry(item)], answer)
 
     async def append_many(self, items: Sequence[Append]) -> list[Appended | Refusal]:
         """Store many; each has its own outcome, in order. Those stored get neighbouring offsets."""

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
@@ -37,10 +37,18 @@ SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 log = structlog.get_logger(__name__)
 
 
+class Answer(Protocol):
+    """Who waits for outcomes: a future, or what is as much of one as is needed here."""
+
+    def done(self) -> bool: ...
+    def set_result(self, outcomes: list[Outcome], /) -> None: ...
+    def cancel(self) -> Any: ...
+
+
 class Submission(NamedTuple):
     entries: Sequence[Entry]
     arrived: float  # on the loop's clock
-    answer: asyncio.Future[list[Outcome]]
+    answer: Answer
 
 
 class GroupCommit:
@@ -72,13 +80,16 @@ class GroupCommit:
 
     async def submit(self, entries: Sequence[Entry]) -> list[Outcome]:
         """The outcome of each entry, in order; entries submitted together get neighbouring offsets."""
+        future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self.enter(entries, future)
+        return await future
+
+    def enter(self, entries: Sequence[Entry], answer: Answer) -> None:
+        """The same for who does not wait: `answer` is told, soon after the commit; it must not raise."""
         if self._closing or self._writer is None:
             raise Draining
-        loop = asyncio.get_running_loop()
-        submission = Submission(entries, loop.time(), loop.create_future())
-        self._waiting.append(submission)
+        self._waiting.append(Submission(entries, asyncio.get_running_loop().time(), answer))
         self._wake.set()
-        return await submission.answer
 
     async def _run(self) -> None:
         try:

@@ -23,7 +23,7 @@ from hub.domain.errors import (
     TokenMissing,
     ValidationFailed,
 )
-from hub.web.context import HUB, Services
+from hub.web.context import HUB, Services, Tokens
 from hub.web.origins import require_own_page
 
 KEY_PREFIX = "hub_"
@@ -144,7 +144,12 @@ def tenant_for(request: web.Request, key: ApiKey | Admin, body: Any = None) -> s
     It is named by `tenantId` in the body or by `X-Tenant-Id`; the two may not differ. Raises
     `TenantForbidden` when a tenant's key names another one, and `ValidationFailed`.
     """
-    named = {text for text in (request.headers.get("X-Tenant-Id"), _tenant_in(body)) if text is not None}
+    return tenant_named(request.headers.get("X-Tenant-Id"), key, body)
+
+
+def tenant_named(header: str | None, key: ApiKey | Admin, body: Any) -> str:
+    """The same for a request with this `X-Tenant-Id`."""
+    named = {text for text in (header, _tenant_in(body)) if text is not None}
     if key.tenant is not None:
         if named - {key.tenant}:
             raise TenantForbidden("this API key belongs to another tenant")
@@ -164,6 +169,13 @@ def tenant_or_platform(request: web.Request, who: Admin, body: Any = None) -> st
     if who.tenant is None and "X-Tenant-Id" not in request.headers and _tenant_in(body) is None:
         return None
     return tenant_for(request, who, body)
+
+
+def known_backend(authorization: str, scope: str, tokens: Tokens) -> ApiKey | None:
+    """Whom `backend` would find behind this header without asking anybody; None when it cannot say."""
+    secret = _bearer(authorization)
+    key = tokens.known(secret) if secret.startswith(KEY_PREFIX) else None
+    return None if key is None or key.scopes.isdisjoint({scope, "admin"}) else key
 
 
 def _key_of(request: web.Request) -> str | None:

@@ -124,9 +124,14 @@ async def dress(request: web.Request, response: web.StreamResponse) -> None:
     """Puts the common headers on an answer that is about to leave; its own come first."""
     request[_BEGUN] = response
     headers = response.headers
-    headers[_ID] = request[REQUEST_ID]
+    put_common(headers, request[REQUEST_ID])
+    if hdrs.ORIGIN in request.headers:
+        headers.update(request.app[ORIGINS].headers(request))
+
+
+def put_common(headers: CIMultiDict[str], id: str) -> None:
+    """What every answer has, whoever asks."""
+    headers[_ID] = id
     if vary := headers.get(hdrs.VARY):
         headers[hdrs.VARY] = f"{vary}, Origin"
     headers.merge(_HEADERS)  # those that are not there yet
-    if hdrs.ORIGIN in request.headers:
-        headers.update(request.app[ORIGINS].headers(request))

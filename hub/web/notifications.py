@@ -16,12 +16,12 @@ from hub.services.explain import START, Place
 from hub.services.wire import dumps
 from hub.web import bodies, idempotency
 from hub.web.answers import answer_bytes, answer_json
-from hub.web.context import HUB, WebOptions
-from hub.web.credentials import tenant_for
+from hub.web.context import HUB, Services, WebOptions
+from hub.web.credentials import known_backend, tenant_for, tenant_named
 from hub.web.fields import Faults
 from hub.web.parameters import notification_id
 from hub.web.problems import problem
-from hub.web.reading import read_json
+from hub.web.reading import parse, read_json
 from hub.web.selections import answer_rows, limit_of
 
 # What a fingerprint begins with, so that equal bodies of different routes differ.
@@ -36,6 +36,18 @@ async def send(request: web.Request, key: ApiKey) -> web.Response:
     options = request.app[HUB].options
     draft = bodies.notification(body, tenant=tenant_for(request, key, body), options=options)
     return await _accept(request, draft, once)
+
+
+def read(hub: Services, fields: Mapping[str, str], text: bytes) -> tuple[Draft, IdempotencyKey | None] | None:
+    """What `send` would accept, by a key that is known already. Raises a `Refusal`, or returns None."""
+    key = known_backend(fields.get("authorization", ""), "notify", hub.tokens)
+    name = fields.get("idempotency-key")
+    if key is None or not (name is None or idempotency.is_key(name)):
+        return None
+    options = hub.options
+    body = bodies.require_object(parse(text, max_depth=options.max_json_depth))
+    once = None if name is None else IdempotencyKey(name, idempotency.fingerprint(_NOTIFICATION, body))
+    return bodies.notification(body, tenant=tenant_named(None, key, body), options=options), once
 
 
 async def send_event(request: web.Request, key: ApiKey) -> web.Response:

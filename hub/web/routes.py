@@ -68,7 +68,14 @@ ROUTES: tuple[Route, ...] = (
     user("GET", "/me/push-subscriptions/key", push.key, "What a browser needs to subscribe"),
     user("DELETE", "/me/push-subscriptions/{id}", push.unsubscribe, "Let a browser get none any more"),
     # What backends send.
-    backend("POST", "/notifications", notifications.send, "Notify rooms or a user", short=True),
+    backend(
+        "POST",
+        "/notifications",
+        notifications.send,
+        "Notify rooms or a user",
+        short=True,
+        straight=notifications.read,
+    ),
     backend(
         "POST",
         "/notifications/batch",

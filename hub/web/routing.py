@@ -19,6 +19,7 @@ from hub.web.context import HUB, Services
 from hub.web.entrance import WARNED
 from hub.web.origins import ORIGINS, Origins
 from hub.web.proxies import TRUSTED, networks
+from hub.web.straight import Read
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Access = Literal["public", "user", "notify", "admin", "platform"]
@@ -31,6 +32,7 @@ class Route:
 
     `head`: whether HEAD is answered like GET; a stream has none. `development`: not there in production.
     `short`: many ask it, and its answer is one piece (see `hub.web.short`); its path has no parameters.
+    `straight`: reads what can be answered without a request object (see `hub.web.straight`).
     """
 
     method: str
@@ -41,6 +43,7 @@ class Route:
     head: bool = True
     development: bool = False
     short: bool = False
+    straight: Read | None = None
 
 
 # What an application serves, for whoever describes it.
@@ -91,13 +94,22 @@ def backend(
     summary: str,
     *,
     short: bool = False,
+    straight: Read | None = None,
 ) -> Route:
     """For a backend, with an API key that has the scope `notify`."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         return await handler(request, await credentials.backend(request, "notify"))
 
-    return Route(method=method, path=path, handler=guarded, access="notify", summary=summary, short=short)
+    return Route(
+        method=method,
+        path=path,
+        handler=guarded,
+        access="notify",
+        summary=summary,
+        short=short,
+        straight=straight,
+    )
 
 
 AdminHandler = Callable[[web.Request, Admin], Awaitable[web.StreamResponse]]

@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from aiohttp import EMPTY_PAYLOAD, HttpVersion11, hdrs, web
-from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http import SERVER_SOFTWARE, RawRequestMessage
-from aiohttp.http_writer import _serialize_headers
+from aiohttp.http import RawRequestMessage
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from hub.realtime.deadlines import Deadlines
 from hub.web.routing import TABLE
+from hub.web.straight import Call, Read, Straight
+from hub.web.written import bytes_of
 
 MAX_HEAD = 8000  # bytes; aiohttp counts each line for itself, and allows a little more
 MAX_LINES = 64
@@ -36,9 +37,9 @@ _END = b"\r\n\r\n"
 _LINE = re.compile(r"([A-Z]+) (/[!\"$-~]*) HTTP/1\.1\r\n")
 _FIELD = re.compile(r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*((?:[!-~]+(?:[\t ]+[!-~]+)*)?)[\t ]*\r\n", re.M)
 _LENGTH = re.compile(r"[0-9]{1,6}")
-# What takes a server to judge.
-_FOREIGN = (hdrs.TRANSFER_ENCODING, hdrs.EXPECT, hdrs.UPGRADE, hdrs.CONTENT_ENCODING, hdrs.TRAILER)
-_BODILESS = frozenset({204, 304})
+# What takes a server to judge, and what may stand there only once.
+_FOREIGN = frozenset({"transfer-encoding", "expect", "upgrade", "content-encoding", "trailer"})
+_SINGLE = frozenset({"host", "content-length", "connection"})
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -48,15 +49,28 @@ class Way(NamedTuple):
 
     handle: Handle
     match: web.UrlMappingMatchInfo
+    straight: Read | None
 
 
 class Whole(NamedTuple):
-    """A request that has come, and the length of its bytes."""
+    """A request that has come, and the length of its bytes. `fields`: its header lines as they stand there;
+    `names`: the same by lower-case name, when none stands there twice."""
 
     way: Way
-    message: RawRequestMessage
+    method: str
+    target: str
+    fields: Sequence[tuple[str, str]]
+    names: Mapping[str, str] | None
     body: bytes
     size: int
+
+    @property
+    def message(self) -> RawRequestMessage:
+        headers: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict(self.fields))
+        url = _url(self.target)
+        return RawRequestMessage(
+            self.method, self.target, HttpVersion11, headers, (), False, None, False, False, url
+        )
 
 
 class ShortWay:
@@ -70,6 +84,7 @@ class ShortWay:
     ) -> None:
         self.onward = onward
         self.app = app
+        self.straight = Straight(app)
         self.idle: Deadlines[Talk] = Deadlines(keepalive, Talk.abort)
         self.unfinished: Deadlines[Talk] = Deadlines(MOMENT, Talk.go_on)
         self.talks: set[Talk] = set()
@@ -108,42 +123,32 @@ class ShortWay:
         way = self._ways.get((method, target.partition("?")[0]))
         if way is None or not len(fields) == head.count("\n") - 1 <= MAX_LINES:
             raise Doubtful
-        headers: CIMultiDict[str] = CIMultiDict(fields)
-        for name in _FOREIGN:
-            if name in headers:
+        names = {name.lower(): value for name, value in fields}
+        if not _FOREIGN.isdisjoint(names) or "host" not in names:
+            raise Doubtful
+        if names.get("connection", "keep-alive").lower() != "keep-alive":
+            raise Doubtful
+        if len(names) < len(fields):
+            twice = Counter(name.lower() for name, _ in fields)
+            if any(twice[name] > 1 for name in _SINGLE):
                 raise Doubtful
-        if len(headers.getall(hdrs.HOST, ())) != 1:
-            raise Doubtful
-        if hdrs.CONNECTION in headers and headers[hdrs.CONNECTION].lower() != "keep-alive":
-            raise Doubtful
-        length = _length(headers) if hdrs.CONTENT_LENGTH in headers else 0
+        length = _length(names["content-length"]) if "content-length" in names else 0
         size = end + 4 + length
         if length > MAX_BODY or (length and method == hdrs.METH_GET):
             raise Doubtful
         if len(data) < size:
             return None
-        message = RawRequestMessage(
-            method,
-            target,
-            HttpVersion11,
-            CIMultiDictProxy(headers),
-            (),
-            False,
-            None,
-            False,
-            False,
-            _url(target),
-        )
-        return Whole(way, message, data[end + 4 : size], size)
+        single = names if len(names) == len(fields) else None
+        return Whole(way, method, target, fields, single, data[end + 4 : size], size)
 
     async def close(self, patience: float) -> None:
         """End the connections: the idle ones now, the others when they have their answer or are late."""
         for talk in [*self.talks]:
             talk.end()
-        if busy := [talk.task for talk in self.talks if talk.task is not None]:
+        if busy := [asyncio.ensure_future(talk.quiet()) for talk in self.talks if talk.busy]:
             await asyncio.wait(busy, timeout=patience)
         for talk in [*self.talks]:
-            if talk.task is not None:
+            if talk.busy:
                 talk.abort()
         self.idle.close()
         self.unfinished.close()
@@ -157,6 +162,7 @@ class Talk(asyncio.Protocol):
     """One connection. It is also what a request knows of its server (`request.protocol`)."""
 
     __slots__ = (
+        "_call",
         "_ending",
         "_got",
         "_held",
@@ -174,6 +180,7 @@ class Talk(asyncio.Protocol):
         self._held = False  # the client does not read
         self._ending = False
         self.task: asyncio.Task[None] | None = None  # what answers the request under way
+        self._call: Call | None = None  # or this
         self.transport: asyncio.Transport | None = transport
         self.ssl_context = transport.get_extra_info("sslcontext")
         self.peername = transport.get_extra_info("peername")
@@ -182,7 +189,7 @@ class Talk(asyncio.Protocol):
     # -- what the transport calls ----------------------------------------------------------------------
     def data_received(self, data: bytes) -> None:
         self._got = self._got + data if self._got else data
-        if self.task is None and not self._held:
+        if not self._held and not self.busy:
             self._next()
         elif len(self._got) > _LONGEST and self.transport is not None:
             self.transport.pause_reading()
@@ -192,7 +199,7 @@ class Talk(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._held = False
-        if self.task is None:
+        if not self.busy:
             self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -200,17 +207,31 @@ class Talk(asyncio.Protocol):
         self.transport = None
         if self.task is not None:
             self.task.cancel()
+        if self._call is not None:
+            self._call.cancel()
 
     # -- what ends it ----------------------------------------------------------------------------------
     def end(self) -> None:
         """No request after the one under way."""
         self._ending = True
-        if self.task is None and self.transport is not None:
+        if not self.busy and self.transport is not None:
             self.transport.close()
 
     def abort(self) -> None:
         if self.transport is not None:
             self.transport.abort()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way."""
+        return self.task is not None or self._call is not None
+
+    async def quiet(self) -> None:
+        """Returns when the request under way has its answer."""
+        if self.task is not None:
+            await asyncio.wait([self.task])
+        elif self._call is not None:
+            await self._call.over()
 
     def go_on(self) -> None:
         """The connection is aiohttp's from here on, with everything that was not answered."""
@@ -244,7 +265,18 @@ class Talk(asyncio.Protocol):
             return
         way.unfinished.discard(self)
         self._got = self._got[whole.size :]
+        if (call := self._straight(whole)) is not None:
+            if not call.done():
+                self._call = call
+            return
         self.task = asyncio.get_running_loop().create_task(self._answer(whole))
+
+    def _straight(self, whole: Whole) -> Call | None:
+        read, names = whole.way.straight, whole.names
+        if read is None or names is None:
+            return None
+        path = whole.target.partition("?")[0]
+        return self._way.straight.begin(read, whole.method, path, names, whole.body, self._told)
 
     async def _answer(self, whole: Whole) -> None:
         """Runs in a task of its own, with what is bound to the request's context."""
@@ -268,12 +300,24 @@ class Talk(asyncio.Protocol):
                 response = http
             for signal in self._way.app.on_response_prepare:
                 await signal(request, response)
-            written = _bytes_of(response)
+            written = bytes_of(response)
         except BaseException:
             self.task = None
             self.abort()
             raise
         self.task = None
+        self._say(written)
+
+    def _told(self, written: bytes | None) -> None:
+        """What a request that went straight has come to."""
+        self._call = None
+        if written is None:
+            self.abort()
+        else:
+            self._say(written)
+
+    def _say(self, written: bytes) -> None:
+        """Write an answer; then it is the next request's turn."""
         if (transport := self.transport) is None:
             return
         transport.write(written)
@@ -292,7 +336,7 @@ class Talk(asyncio.Protocol):
 
 def _ways(app: web.Application) -> Iterable[tuple[str, Way]]:
     """Through the application's middlewares to the handlers of its routes, as aiohttp itself would go."""
-    short = {(route.method, route.path) for route in app[TABLE] if route.short}
+    short = {(route.method, route.path): route.straight for route in app[TABLE] if route.short}
     for route in app.router.routes():
         path = route.resource.canonical if route.resource is not None else ""
         if (route.method, path) not in short:
@@ -303,31 +347,16 @@ def _ways(app: web.Application) -> Iterable[tuple[str, Way]]:
         handle: Any = route.handler
         for middleware in reversed(app.middlewares):
             handle = partial(middleware, handler=handle)
-        yield path, Way(handle, match)
+        yield path, Way(handle, match, short[route.method, path])
 
 
-def _length(headers: CIMultiDict[str]) -> int:
-    given = headers.getall(hdrs.CONTENT_LENGTH)
-    if len(given) > 1 or not _LENGTH.fullmatch(given[0]):
+def _length(given: str) -> int:
+    if not _LENGTH.fullmatch(given):
         raise Doubtful
-    return int(given[0])
+    return int(given)
 
 
 @lru_cache(maxsize=256)
 def _url(target: str) -> URL:
     path, _, query = target.partition("?")
     return URL.build(path=path, query_string=query, encoded=True)
-
-
-def _bytes_of(response: web.StreamResponse) -> bytes:
-    """An answer as it goes over the wire: its head as aiohttp writes it, and its body."""
-    assert isinstance(response, web.Response)
-    body, headers, status = response.body or b"", response.headers, response.status
-    assert isinstance(body, bytes)
-    if status in _BODILESS:
-        body = b""
-    if body or status not in _BODILESS:
-        headers[hdrs.CONTENT_LENGTH] = str(len(body))
-    headers[hdrs.DATE] = rfc822_formatted_time()
-    headers[hdrs.SERVER] = SERVER_SOFTWARE
-    return _serialize_headers(f"HTTP/1.1 {status} {response.reason}", headers) + body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -222,3 +223,34 @@ def test_what_json_does_not_know_is_written_as_text(lines: Lines) -> None:
     structlog.get_logger().info("x", error=KeyError("k"), kinds={1, 2}, by={1: 2})
     line = only(stream)
     assert (line["error"], line["by"]) == ("'k'", {"1": 2})
+
+
+class Writes(io.StringIO):
+    """A text that knows in which pieces it was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[list[str]] = []
+
+    def write(self, text: str) -> int:
+        self.pieces.append([json.loads(line)["action"] for line in text.splitlines()])
+        return len(text)
+
+
+async def test_a_turns_lines_are_written_together_and_a_warning_at_once_behind_them(
+    own_logging: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = Writes()
+    monkeypatch.setattr("sys.stderr", writes)
+    logs.configure(level="info", as_json=True)
+    one, other = structlog.get_logger("hub.one"), structlog.get_logger("hub.other")
+    for name in ("a", "b"):
+        one.info(name)
+        other.info(name)
+    assert writes.pieces == []
+    await asyncio.sleep(0)
+    assert writes.pieces == [["a", "a", "b", "b"]]
+    one.info("c")
+    other.warning("d")
+    await asyncio.to_thread(one.info, "e")
+    assert writes.pieces[1:] == [["c", "d"], ["e"]]

@@ -12,6 +12,8 @@ import structlog
 from aiohttp import web
 
 from hub.domain.access import ApiKey
+from hub.domain.errors import StoreUnavailable
+from hub.store.appending import Appended
 from hub.web import short
 from hub.web.routes import ROUTES
 from hub.web.routing import Route, backend
@@ -202,6 +204,50 @@ async def test_a_client_that_leaves_has_its_request_cancelled_and_one_line_in_th
             raw.close()
             await eventually(lambda: slow.ended == ["cancelled"])
     assert [line["status"] for line in lines if line["event"] == "http.answered"] == [499]
+
+
+async def test_a_client_that_leaves_while_its_notification_is_stored_is_not_waited_for() -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with doors(short=True) as web, talking(web) as raw:
+            web.hub.held = True
+            await raw.write(request())
+            await eventually(lambda: bool(web.hub.waiting))
+            [answer] = web.hub.waiting
+            assert not answer.done()
+            raw.close()
+            await eventually(answer.done)
+            answer.set_result([Appended(None, b"{}")])  # it was on its way: nobody is harmed
+    assert [line["status"] for line in lines if line["event"] == "http.answered"] == [499]
+
+
+async def test_closing_waits_for_a_notification_that_is_being_stored() -> None:
+    async with AsyncExitStack() as stack:
+        async with doors(short=True) as web:
+            web.hub.held = True
+            raw = await stack.enter_async_context(talking(web))
+            await raw.write(request())
+            await eventually(lambda: bool(web.hub.waiting))
+            outcome = [Appended(None, b"{}")]
+            asyncio.get_running_loop().call_later(0.1, web.hub.waiting[0].set_result, outcome)
+        assert b" 202 " in await raw.read_all()
+
+
+@pytest.mark.parametrize("body", [GOOD, GOOD[:-1] + b',"channels":["inApp"]}'], ids=["at once", "looked up"])
+@pytest.mark.parametrize("refusal", [StoreUnavailable(retry_after=7), RuntimeError("canary")], ids=repr)
+async def test_what_is_not_stored_is_answered_and_logged_alike_on_both_ways(
+    refusal: Exception, body: bytes
+) -> None:
+    answers, logged = [], []
+    for way in (True, False):
+        with structlog.testing.capture_logs() as lines:
+            async with doors(short=way) as web, talking(web) as raw:
+                web.hub.refusal = refusal
+                await raw.write(request("X-Request-Id: one", body=body))
+                answers.append(await answered(raw))
+                assert len(web.hub.waiting) == (way and body is GOOD)
+        logged.append([(line["event"], line.get("status"), line["route"]) for line in lines])
+    assert answers[0] == answers[1]
+    assert logged[0] == logged[1] != []
 
 
 async def test_closing_waits_for_the_request_under_way_and_ends_the_idle() -> None:
