@@ -18,7 +18,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from hub.cluster import limiter, locations, states, tally, tickets
 from hub.cluster.embedded import EmbeddedValkey, free_port
+
+UNHURRIED = 10.0  # seconds the shared server may take to answer
 
 
 class Valkey(EmbeddedValkey):
@@ -119,6 +122,14 @@ def valkey_url() -> Iterator[str]:
         server.start()
         yield server.url
         server.stop()
+
+
+@pytest.fixture(autouse=True)
+def unhurried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shared server is waited for as long as a busy machine needs: nobody ill-treats it."""
+    if "valkey_url" in request.fixturenames and "valkey" not in request.fixturenames:
+        for part in (limiter, locations, states, tally, tickets):
+            monkeypatch.setattr(part, "TIMEOUT", UNHURRIED)
 
 
 @pytest.fixture

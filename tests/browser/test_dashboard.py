@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, Route, expect
 
 from tests.browser import bundles
 from tests.browser.accessible import faults_of
@@ -249,8 +249,18 @@ async def test_words_are_changed_looked_at_put_in_force_and_taken_back(
     [url] = running_hub.urls
     async with signed_in(browser, url) as dashboard:
         await dashboard.go("templates")
+        await expect(dashboard.part("source")).to_be_enabled()
+        opened = asyncio.Event()
+
+        async def hold(route: Route) -> None:
+            await opened.wait()
+            await route.continue_()
+
+        await dashboard.page.route("**/admin/templates/payment.received/*", hold)
         await dashboard.part("template-type").select_option("payment.received")
         await dashboard.part("template-channel").select_option("inApp")
+        await expect(dashboard.part("source")).to_be_disabled()
+        opened.set()
         await expect(dashboard.part("overridden")).to_have_text("the hub's own")
         words = "{% block title %}Paid{% endblock %}{% block message %}<b>Thank you</b>{% endblock %}"
         await dashboard.part("source").fill(words)

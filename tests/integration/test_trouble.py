@@ -154,7 +154,7 @@ async def _refused(hub: Living) -> None:
 
 
 async def test_a_locked_database_is_503_and_sockets_stay(living: Start, sqlite_url: str) -> None:
-    hub = await living(database_timeout=0.5)
+    hub = await living(database_timeout=2.0)
     async with Ear(hub.url, hub.token("42")) as ear:
         await hub.notify("system", "user:42", title="before")
         with locked(sqlite_url):

@@ -41,10 +41,14 @@ export function templates({ session, say }: Desk): View {
     fill(locales, ["", ...new Set(known.filter(Boolean))], (value) => value || "every language");
   }
 
+  /** Nobody types into words that are about to be replaced. */
   async function open(): Promise<void> {
     const mine = ++asked;
+    clearTimeout(timer);
+    source.disabled = true;
     const template = await session.get<Template>(path() + query(locale()));
     if (mine !== asked) return;
+    source.disabled = false;
     source.value = template.source;
     mark.textContent = template.overridden ? "your own" : "the hub's own";
     back.hidden = !template.overridden;
