@@ -123,6 +123,9 @@ class Hints:
 
     def _depth(self, name: str) -> int | None:
         try:
+            if self._to_redis:
+                with self._app.producer_pool.acquire(block=True) as producer:
+                    return int(producer.channel.client.llen(name))
             with self._app.connection_for_read() as connection:
                 queue = self._app.amqp.queues[name].bind(connection.default_channel)
                 queue.declare()  # with its binding: what is published before a worker came is kept

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, case, null, or_, select, update
+from sqlalchemy import Connection, and_, case, null, or_, select, update
 
 from hub.domain.delivery import RESENT_WHEN_UNKNOWN, Delivery, Status
 from hub.store.engine import Database
@@ -57,8 +57,9 @@ class Backlog:
             )
             .returning(D.id, D.channel)
         )
-        async with self._db.write() as connection:
-            return [(id, channel) for id, channel in await connection.execute(queued)]
+        return await self._db.work(
+            lambda connection: [(id, channel) for id, channel in connection.execute(queued)]
+        )
 
     async def recover(self, *, now: datetime) -> list[Delivery]:
         """End every lease that has run out; the deliveries as they stand now.
@@ -85,11 +86,13 @@ class Backlog:
             )
             .returning(*deliveries.c)
         )
-        async with self._db.write() as connection:
-            rows = (await connection.execute(lost)).mappings().all()
-            if not rows:
-                return []
-            a, ids = attempts.c, [row["id"] for row in rows]
-            under_way = and_(a.delivery_id.in_(ids), a.outcome.is_(None))
-            await connection.execute(update(attempts).where(under_way).values(outcome="lost"))
-        return [delivery_of(row) for row in rows]
+
+        def end(connection: Connection) -> list[Delivery]:
+            rows = connection.execute(lost).mappings().all()
+            if rows:
+                a, ids = attempts.c, [row["id"] for row in rows]
+                under_way = and_(a.delivery_id.in_(ids), a.outcome.is_(None))
+                connection.execute(update(attempts).where(under_way).values(outcome="lost"))
+            return [delivery_of(row) for row in rows]
+
+        return await self._db.work(end)

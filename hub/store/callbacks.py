@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import bindparam, or_, select, update
@@ -86,7 +87,7 @@ class Callbacks:
             if batch.steps:
                 new = self._db.insert(callbacks).on_conflict_do_nothing()
                 await conn.execute(new, batch.steps)
-            await strike(conn, batch.struck, now=now)
+            await conn.run_sync(partial(strike, struck=batch.struck, now=now))
         taken.deliveries = [delivery_of(batch.rows[id]) for id in batch.moved]
         return taken
 

@@ -13,8 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, case, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, RowMapping, bindparam, case, or_, select, update
 
 from hub.domain.delivery import CLAIMABLE, Status
 from hub.store.tables import deliveries
@@ -73,24 +72,24 @@ _TAKE = (
 )
 
 
-async def take(
-    connection: AsyncConnection, ids: Collection[str], times: Mapping[str, datetime]
+def take(
+    connection: Connection, ids: Collection[str], times: Mapping[str, datetime]
 ) -> dict[str, list[RowMapping]]:
     """The crews of those of `ids` that are due and wait for a digest, by the id that was asked for; the
     leader's row first. `times`: `now` and `lease_until`."""
-    asked = (await connection.execute(_ASKED, {"ids": list(ids), "now": times["now"]})).mappings().all()
+    asked = (connection.execute(_ASKED, {"ids": list(ids), "now": times["now"]})).mappings().all()
     taken: dict[str, list[RowMapping]] = {}
     for one in asked:
         if one["digest_of"] is None:
             place = {name: one[name] for name in ("tenant", "user", "channel", "digest")}
-            found = await connection.execute(_NEW_CREW, {**place, "asked": one["id"]})
+            found = connection.execute(_NEW_CREW, {**place, "asked": one["id"]})
         else:
-            found = await connection.execute(_OLD_CREW, {"leader": one["digest_of"], "now": times["now"]})
+            found = connection.execute(_OLD_CREW, {"leader": one["digest_of"], "now": times["now"]})
         crew: Sequence[str] = found.scalars().all()
         if one["id"] not in crew:
             continue  # another one leads it already
         leader = one["digest_of"] if one["digest_of"] in crew else one["id"]
-        rows = (await connection.execute(_TAKE, {**times, "crew": crew, "leader": leader})).mappings().all()
+        rows = (connection.execute(_TAKE, {**times, "crew": crew, "leader": leader})).mappings().all()
         taken[one["id"]] = sorted(rows, key=lambda row: (row["id"] != leader, row["id"]))
     return taken
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Table, make_url, text
+from sqlalchemy import Connection, Table, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -31,6 +31,7 @@ from hub.store.faults import DRIVERS, is_away, is_busy
 from hub.store.patience import Patience
 from hub.store.trips import Begin, Found, Statement
 
+T = TypeVar("T")
 RETRY_AFTER = 1.0  # seconds, told to whom the database did not answer
 
 log = structlog.get_logger(__name__)
@@ -101,14 +102,8 @@ class Database:
 
         Any error rolls back. `StoreUnavailable` while committing means that nobody knows.
         """
-        async with self._connection(self._writer, timeout) as conn:
-            await self._begin_now(conn)
-            try:
-                yield conn
-                await conn.exec_driver_sql("COMMIT")
-            except BaseException:
-                await _roll_back(conn)
-                raise
+        async with self._connection(self._writer, timeout) as conn, self._transaction(conn):
+            yield conn
 
     async def transact(self, begin: Begin, *, timeout: float | None = None) -> None:
         """A whole transaction, described by `begin` in advance; many times cheaper than `write`.
@@ -125,6 +120,24 @@ class Database:
                     await conn.invalidate()
                 raise
 
+    async def work(self, do: Callable[[Connection], T], *, timeout: float | None = None) -> T:
+        """What `do` returned, once its whole transaction is committed. It is called between BEGIN and COMMIT,
+        for SQLite in the connection's thread, so that the loop pays for one hop and not for each statement.
+
+        Any error rolls back. `StoreUnavailable` while committing means that nobody knows.
+        """
+        async with self._connection(self._writer, timeout) as conn:
+            if self.dialect != "sqlite":
+                async with self._transaction(conn):
+                    return await conn.run_sync(do)
+            driver = _driver_of(conn)
+            try:
+                return await of_sqlite.work(driver, do)
+            except BaseException as error:
+                if isinstance(error, asyncio.CancelledError) or of_sqlite.in_transaction(driver):
+                    await conn.invalidate()
+                raise
+
     async def fetch(self, statements: Sequence[Statement], *, timeout: float | None = None) -> list[Found]:
         """The rows of statements in the driver's SQL, together; many times cheaper than `read`."""
         async with self._connection(self._reader, timeout) as conn:
@@ -134,6 +147,16 @@ class Database:
                 await conn.invalidate()
                 raise
             return found
+
+    @asynccontextmanager
+    async def _transaction(self, conn: AsyncConnection) -> AsyncIterator[None]:
+        await self._begin_now(conn)
+        try:
+            yield
+            await conn.exec_driver_sql("COMMIT")
+        except BaseException:
+            await _roll_back(conn)
+            raise
 
     async def _begin_now(self, conn: AsyncConnection) -> None:
         while True:  # until SQLite's lock is ours, or the caller's time is over

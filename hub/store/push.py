@@ -15,7 +15,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 import orjson
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.store.engine import Database
@@ -115,17 +115,17 @@ async def browsers_of(
     return {user: tuple(subscriptions) for user, subscriptions in found.items()}
 
 
-async def forget(conn: AsyncConnection, subscriptions: Iterable[str]) -> None:
+def forget(conn: Connection, subscriptions: Iterable[str]) -> None:
     """Remove subscriptions, in a transaction that somebody else has begun. What is none is left out."""
     hashes = sorted({_hash(one) for one in subscriptions} - {""})
-    await conn.execute(delete(push_subscriptions).where(P.endpoint_hash.in_(hashes)))
+    conn.execute(delete(push_subscriptions).where(P.endpoint_hash.in_(hashes)))
 
 
-async def owned(conn: AsyncConnection, asked: Collection[tuple[str, str, str]]) -> set[tuple[str, str, str]]:
+def owned(conn: Connection, asked: Collection[tuple[str, str, str]]) -> set[tuple[str, str, str]]:
     """Those of (tenant, user, subscription) that still belong together."""
     keys = {(tenant, user, _hash(text)): (tenant, user, text) for tenant, user, text in asked}
     wanted = select(P.tenant, P.user, P.endpoint_hash).where(P.endpoint_hash.in_([key[2] for key in keys]))
-    found = {tuple(row) for row in await conn.execute(wanted)}
+    found = {tuple(row) for row in conn.execute(wanted)}
     return {one for key, one in keys.items() if key in found}
 
 

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.budgets import Over, Spend
 from hub.store.engine import Database
@@ -43,7 +42,7 @@ class Draw(NamedTuple):
     spends: tuple[Spend, ...]
 
 
-async def draw(connection: AsyncConnection, wanted: Sequence[Draw | None]) -> list[Over | None]:
+def draw(connection: Connection, wanted: Sequence[Draw | None]) -> list[Over | None]:
     """For each, in order: None, and it is counted; or which budget is spent, and nothing is."""
     asked: Counter[Key] = Counter()
     ends: dict[Key, datetime] = {}
@@ -59,12 +58,12 @@ async def draw(connection: AsyncConnection, wanted: Sequence[Draw | None]) -> li
     # Counted for all first, which locks the rows, always in one order; what was not granted is taken back.
     counted: dict[Key, int] = {}
     for key in sorted(asked):
-        counted[key] = await _add(connection, key, asked[key], ends[key])
+        counted[key] = _add(connection, key, asked[key], ends[key])
     before = {key: counted[key] - asked[key] for key in asked}
     answers = [None if one is None else _grant(before, one) for one in wanted]
     back = [key for key in asked if before[key] != counted[key]]
     if back:
-        await connection.execute(
+        connection.execute(
             _SET,
             [
                 {"a_tenant": key[0], "a_budget": key[1], "a_window": key[2], "a_count": before[key]}
@@ -85,7 +84,7 @@ def _grant(before: dict[Key, int], one: Draw) -> Over | None:
     return None
 
 
-async def _add(connection: AsyncConnection, key: Key, count: int, ends_at: datetime) -> int:
+def _add(connection: Connection, key: Key, count: int, ends_at: datetime) -> int:
     """The count of a window after `count` more."""
     make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     tenant, budget, window = key
@@ -93,7 +92,7 @@ async def _add(connection: AsyncConnection, key: Key, count: int, ends_at: datet
     added = row.on_conflict_do_update(
         index_elements=["tenant", "budget", "window"], set_={"count": _S.count + row.excluded.count}
     ).returning(_S.count)
-    return int((await connection.execute(added)).scalar_one())
+    return int((connection.execute(added)).scalar_one())
 
 
 class Spending:

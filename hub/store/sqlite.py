@@ -15,15 +15,18 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import aiosqlite
-from sqlalchemy import URL, event
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hub.store.faults import is_busy
 from hub.store.trips import Begin, Found, Statement, Trips
 
 T = TypeVar("T")
+# For the work of a connection's thread: what SQLAlchemy keeps for the raw connection there.
+_engines: WeakKeyDictionary[aiosqlite.Connection, Engine] = WeakKeyDictionary()
 # One wait for the file's lock. Short, because a statement that waits for a lock cannot be interrupted.
 LOCK_WAIT = 0.1
 # How often a statement asks whether anybody still waits for it, in steps of SQLite's machine (some 10 ms).
@@ -113,6 +116,22 @@ async def transact(driver: aiosqlite.Connection, begin: Begin) -> None:
         raise
 
 
+async def work(driver: aiosqlite.Connection, do: Callable[[Connection], T]) -> T:
+    """What `do` returned of a whole transaction, in one hop; tried again while the file is locked.
+
+    Whoever is cancelled here must throw the connection away: its thread may still be busy.
+    """
+    left = threading.Event()
+    try:
+        while (done := await _in_thread(driver, _work, driver, do, left)) is None:
+            pass
+    except asyncio.CancelledError:
+        left.set()
+        raise
+    value: T = done[0]
+    return value
+
+
 async def _in_thread(driver: aiosqlite.Connection, work: Callable[..., T], *args: Any) -> T:
     """`work` on the raw connection. aiosqlite has no public way to do more than one thing in one hop."""
     done: T = await driver._execute(work, driver._conn, *args)  # type: ignore[no-untyped-call]
@@ -121,6 +140,10 @@ async def _in_thread(driver: aiosqlite.Connection, work: Callable[..., T], *args
 
 def in_transaction(driver: aiosqlite.Connection) -> bool:
     return driver.in_transaction
+
+
+class _Left(Exception):
+    """Nobody waits for this transaction any more."""
 
 
 # -- in the connection's thread ----------------------------------------------------------------------
@@ -135,17 +158,8 @@ def _run(conn: sqlite3.Connection, statements: Sequence[Statement]) -> None:
 
 def _transact(conn: sqlite3.Connection, trips: Trips, left: threading.Event) -> bool:
     """Whether it is over; False: the file is locked."""
-    if left.is_set():
-        return True
-    try:
-        conn.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        if is_busy(error):
-            return False
-        raise
-    # An interrupt from outside is lost when it comes between two statements.
-    conn.set_progress_handler(left.is_set, _STEPS)
-    try:
+
+    def do() -> None:
         try:
             question = next(trips)
             while True:
@@ -153,10 +167,51 @@ def _transact(conn: sqlite3.Connection, trips: Trips, left: threading.Event) -> 
                 question = trips.send(_rows(conn, question.asked))
         except StopIteration as end:
             _run(conn, end.value)
-        if not left.is_set():
-            conn.execute("COMMIT")
+
+    return _within(conn, do, left) is not None
+
+
+def _work(
+    conn: sqlite3.Connection,
+    driver: aiosqlite.Connection,
+    do: Callable[[Connection], T],
+    left: threading.Event,
+) -> tuple[T] | None:
+    """What `do` returned, in a tuple; None: the file is locked."""
+    engine = _engines.get(driver)
+    if engine is None:
+        engine = _engines[driver] = create_engine(
+            "sqlite://",
+            creator=lambda: conn,
+            poolclass=StaticPool,
+            pool_reset_on_return=None,
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
+            hide_parameters=True,
+        )
+    with engine.connect() as connection:
+        return _within(conn, lambda: do(connection), left)
+
+
+def _within(conn: sqlite3.Connection, do: Callable[[], T], left: threading.Event) -> tuple[T] | None:
+    """What `do` returned between BEGIN and COMMIT, in a tuple; None: the file is locked."""
+    if left.is_set():
+        raise _Left
+    try:
+        conn.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if is_busy(error):
+            return None
+        raise
+    # An interrupt from outside is lost when it comes between two statements.
+    conn.set_progress_handler(left.is_set, _STEPS)
+    try:
+        done = do()
+        if left.is_set():
+            raise _Left
+        conn.execute("COMMIT")
     finally:
         conn.set_progress_handler(None, 0)
         if conn.in_transaction:
             conn.execute("ROLLBACK")
-    return True
+    return (done,)

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import (
+    Connection,
     RowMapping,
     and_,
     bindparam,
@@ -23,7 +24,6 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.budgets import Over
 from hub.domain.callback import GONE
@@ -184,7 +184,7 @@ _END_CALL = (
 )
 
 
-async def run(connection: AsyncConnection, work: Sequence[Work]) -> list[Done]:
+def run(connection: Connection, work: Sequence[Work]) -> list[Done]:
     """All of `work`; for each what it brought: a claim, the number of a call, the delivery as it stands
     now, or None where it was not to be had."""
     results: list[Done] = [None] * len(work)
@@ -192,55 +192,55 @@ async def run(connection: AsyncConnection, work: Sequence[Work]) -> list[Done]:
     calls = {place: item for place, item in enumerate(work) if isinstance(item, ToCall)}
     moves = {place: item for place, item in enumerate(work) if isinstance(item, ToMove)}
     if moves:
-        moved = await _move(connection, list(moves.values()))
+        moved = _move(connection, list(moves.values()))
         for place, move in moves.items():
             results[place] = moved.get((move.id, move.fence))
     if calls:
-        numbers = await _start(connection, list(calls.values()))
+        numbers = _start(connection, list(calls.values()))
         for place, call in calls.items():
             results[place] = numbers.get((call.id, call.fence))
     if claims:
-        claimed = await _claim(connection, list(claims.values()))
+        claimed = _claim(connection, list(claims.values()))
         for place, claim in claims.items():
             results[place] = claimed.pop(claim.id, None)  # who asked for the same one later gets nothing
     return results
 
 
-async def _claim(connection: AsyncConnection, wanted: Sequence[ToClaim]) -> dict[str, Claim]:
+def _claim(connection: Connection, wanted: Sequence[ToClaim]) -> dict[str, Claim]:
     now = max(item.now for item in wanted)
     times = {"now": now, "lease_until": now + timedelta(seconds=max(item.lease for item in wanted))}
     ids = {item.id for item in wanted}
-    rows = [*(await connection.execute(_CLAIM, {**times, "ids": list(ids)})).mappings()]
+    rows = [*(connection.execute(_CLAIM, {**times, "ids": list(ids)})).mappings()]
     crews: dict[str, list[RowMapping]] = {row["id"]: [row] for row in rows}
     if others := ids - crews.keys():
-        joined = await take(connection, others, times)
+        joined = take(connection, others, times)
         crews |= joined
         rows += [row for crew in joined.values() for row in crew]
     if not rows:
         return {}
-    found = await connection.execute(_SOURCES, {"ids": [row["id"] for row in rows]})
+    found = connection.execute(_SOURCES, {"ids": [row["id"] for row in rows]})
     sources = {source["delivery_id"]: source for source in found.mappings()}
-    closed = await _closed(connection, [crew[0] for crew in crews.values()])
+    closed = _closed(connection, [crew[0] for crew in crews.values()])
     return {
         asked: _claimed(crew, sources, suppressed=crew[0]["id"] in closed) for asked, crew in crews.items()
     }
 
 
-async def _closed(connection: AsyncConnection, rows: Sequence[RowMapping]) -> set[str]:
+def _closed(connection: Connection, rows: Sequence[RowMapping]) -> set[str]:
     """Those of these deliveries to whose addresses nothing is to be sent: suppressed, or a browser that its
     user has signed off, or that another one has signed on with."""
     given = [row for row in rows if row["address"]]
     browsers = {row["id"]: (row["tenant"], row["user"], row["address"]) for row in given if _is_push(row)}
-    open_ = await owned(connection, list(browsers.values())) if browsers else set()
-    struck = await among(connection, [_address_of(row) for row in given if not _is_push(row)])
+    open_ = owned(connection, list(browsers.values())) if browsers else set()
+    struck = among(connection, [_address_of(row) for row in given if not _is_push(row)])
     closed = {id for id, browser in browsers.items() if browser not in open_}
     return closed | {row["id"] for row in given if _address_of(row) in struck}
 
 
-async def _start(connection: AsyncConnection, wanted: Sequence[ToCall]) -> dict[tuple[str, int], int | Over]:
+def _start(connection: Connection, wanted: Sequence[ToCall]) -> dict[tuple[str, int], int | Over]:
     by_provider: dict[str, list[ToCall]] = defaultdict(list)
     numbers: dict[tuple[str, int], int | Over] = {}
-    for item, over in zip(wanted, await draw(connection, [item.draw for item in wanted]), strict=True):
+    for item, over in zip(wanted, draw(connection, [item.draw for item in wanted]), strict=True):
         if over is not None:
             numbers[item.id, item.fence] = over
         else:
@@ -248,7 +248,7 @@ async def _start(connection: AsyncConnection, wanted: Sequence[ToCall]) -> dict[
     for provider, items in by_provider.items():
         now = max(item.now for item in items)
         values = {**_claims(items), "now": now, "a_provider": provider}
-        started = (await connection.execute(_START, values)).all()
+        started = (connection.execute(_START, values)).all()
         called = [(row.id, row.attempts) for row in started]
         along_of: dict[str, list[tuple[str, int]]] = defaultdict(list)
         if leaders := [row.id for row in started if row.digest_of == row.id]:
@@ -258,7 +258,7 @@ async def _start(connection: AsyncConnection, wanted: Sequence[ToCall]) -> dict[
                 .values(call_started=now, attempts=D.attempts + 1, provider=provider, updated_at=now)
                 .returning(D.id, D.attempts, D.digest_of)
             )
-            for row in await connection.execute(along):
+            for row in connection.execute(along):
                 called.append((row.id, row.attempts))
                 along_of[row.digest_of].append((row.id, row.attempts))
         if called:
@@ -266,26 +266,26 @@ async def _start(connection: AsyncConnection, wanted: Sequence[ToCall]) -> dict[
                 {"delivery_id": id, "number": number, "started_at": now, "provider": provider}
                 for id, number in called
             ]
-            await connection.execute(_NEW_ATTEMPT, rows)
+            connection.execute(_NEW_ATTEMPT, rows)
         ended: list[tuple[str, Call]] = []
         before = {(item.id, item.fence): item.ended for item in items}
         for row in started:
             if (call := before.get((row.id, row.fence))) is not None:
                 ended.append((row.id, call))
                 ended += [(id, replace(call, number=number - 1)) for id, number in along_of.get(row.id, ())]
-        await _end_calls(connection, ended)
+        _end_calls(connection, ended)
         numbers |= {(row.id, row.fence): row.attempts for row in started}
     return numbers
 
 
-async def _move(connection: AsyncConnection, wanted: Sequence[ToMove]) -> dict[tuple[str, int], Delivery]:
-    ours = (await connection.execute(_OURS, _claims(wanted))).mappings()
+def _move(connection: Connection, wanted: Sequence[ToMove]) -> dict[tuple[str, int], Delivery]:
+    ours = (connection.execute(_OURS, _claims(wanted))).mappings()
     held = {(row["id"], row["fence"]): row for row in ours}
     crews: dict[str, list[RowMapping]] = defaultdict(list)
     if leaders := [row["id"] for row in held.values() if row["digest_of"] == row["id"]]:
         settled = and_(D.status.in_(_SETTLED), D.call_started.is_not(None))
         along = select(deliveries).where(members_of(leaders, D.status.in_(_HELD), settled))
-        for one in (await connection.execute(along.order_by(D.id).with_for_update())).mappings():
+        for one in (connection.execute(along.order_by(D.id).with_for_update())).mappings():
             crews[one["digest_of"]].append(one)
     moved: dict[tuple[str, int], Delivery] = {}
     rows: list[dict[str, Any]] = []
@@ -316,10 +316,10 @@ async def _move(connection: AsyncConnection, wanted: Sequence[ToMove]) -> dict[t
         if step.gone and row["address"]:
             gone.append(row)
     if rows:
-        await connection.execute(_MOVE, rows)
-    await _end_calls(connection, calls)
+        connection.execute(_MOVE, rows)
+    _end_calls(connection, calls)
     if gone:
-        await _leave(connection, gone, now=max(item.now for item in wanted))
+        _leave(connection, gone, now=max(item.now for item in wanted))
     return moved
 
 
@@ -351,13 +351,13 @@ def _leader(row: RowMapping, step: Step, *, alone: bool) -> str | None:
     return None if left or free else leader
 
 
-async def _leave(connection: AsyncConnection, gone: Sequence[RowMapping], *, now: datetime) -> None:
+def _leave(connection: Connection, gone: Sequence[RowMapping], *, now: datetime) -> None:
     """Nothing goes to these deliveries' addresses any more."""
     browsers = [row["address"] for row in gone if _is_push(row)]
     if browsers:
-        await forget(connection, browsers)
+        forget(connection, browsers)
     others = [row for row in gone if not _is_push(row)]
-    await strike(connection, [Struck(*_address_of(row), GONE, row["id"]) for row in others], now=now)
+    strike(connection, [Struck(*_address_of(row), GONE, row["id"]) for row in others], now=now)
 
 
 def _is_push(row: RowMapping) -> bool:
@@ -368,7 +368,7 @@ def _address_of(row: RowMapping) -> Address:
     return Address(row["tenant"], row["channel"], row["address"])
 
 
-async def _end_calls(connection: AsyncConnection, calls: Sequence[tuple[str, Call]]) -> None:
+def _end_calls(connection: Connection, calls: Sequence[tuple[str, Call]]) -> None:
     """Write down how calls of these deliveries have ended."""
     if calls:
         rows = [
@@ -381,7 +381,7 @@ async def _end_calls(connection: AsyncConnection, calls: Sequence[tuple[str, Cal
             }
             for id, call in calls
         ]
-        await connection.execute(_END_CALL, rows)
+        connection.execute(_END_CALL, rows)
 
 
 def _claimed(crew: Sequence[RowMapping], sources: Mapping[str, RowMapping], *, suppressed: bool) -> Claim:

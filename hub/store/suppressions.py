@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, and_, bindparam, delete, or_, select, tuple_
+from sqlalchemy import Connection, Row, and_, bindparam, delete, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.suppression import Suppression, digest, hint
 from hub.store.audit import Note, put
@@ -50,16 +50,16 @@ class Place(NamedTuple):
     id: str
 
 
-async def among(conn: AsyncConnection, addresses: Iterable[Address]) -> set[Address]:
+def among(conn: Connection, addresses: Iterable[Address]) -> set[Address]:
     """Those of `addresses` that are suppressed."""
     keys = {(one.tenant, one.channel, digest(one.channel, one.address)): one for one in addresses}
     if not keys:
         return set()
-    found = await conn.execute(_FOUND, {"wanted": list(keys)})
+    found = conn.execute(_FOUND, {"wanted": list(keys)})
     return {keys[tenant, channel, id] for tenant, channel, id in found}
 
 
-async def strike(conn: AsyncConnection, struck: Iterable[Struck], *, now: datetime) -> int:
+def strike(conn: Connection, struck: Iterable[Struck], *, now: datetime) -> int:
     """Suppress, in a transaction that somebody else has begun; how many are new."""
     rows = {
         (one.tenant, one.channel, id := digest(one.channel, one.address)): {
@@ -83,7 +83,7 @@ async def strike(conn: AsyncConnection, struck: Iterable[Struck], *, now: dateti
         .on_conflict_do_nothing()
         .returning(S.address)
     )
-    return len((await conn.execute(new)).all())
+    return len((conn.execute(new)).all())
 
 
 class Suppressions:
@@ -95,7 +95,7 @@ class Suppressions:
         if not addresses:
             return set()
         async with self._db.read() as conn:
-            return await among(conn, addresses)
+            return await conn.run_sync(among, addresses)
 
     async def add(
         self, tenant: str, channel: str, address: str, reason: str, *, now: datetime, note: Note
@@ -104,7 +104,7 @@ class Suppressions:
         struck = Struck(tenant, channel, address, reason, None)
         id = digest(channel, address)
         async with self._db.write() as conn:
-            is_new = bool(await strike(conn, [struck], now=now))
+            is_new = bool(await conn.run_sync(partial(strike, struck=[struck], now=now)))
             one = select(suppressions).where(S.tenant == tenant, S.channel == channel, S.address == id)
             row = (await conn.execute(one)).one()
             if is_new:

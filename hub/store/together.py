@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
 from hub.domain.errors import StoreUnavailable
 from hub.store.engine import Database
@@ -23,12 +23,15 @@ Result = TypeVar("Result")
 
 
 class Together(Generic[Item, Result]):
-    """`work` does all of `items` in the transaction of the connection; the results, in the same order."""
+    """`work` does all of `items` in the transaction of the connection; the results, in the same order.
+
+    It is called where `Database.work` calls it.
+    """
 
     def __init__(
         self,
         db: Database,
-        work: Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Result]]],
+        work: Callable[[Connection, Sequence[Item]], Sequence[Result]],
         *,
         most: int = 100,
     ) -> None:
@@ -50,7 +53,8 @@ class Together(Generic[Item, Result]):
         try:
             while self._waiting:
                 taken = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
-                await self._do([(item, future) for item, future in taken if not future.done()])
+                if waited_for := [(item, future) for item, future in taken if not future.done()]:
+                    await self._do(waited_for)
         finally:
             self._runner = None
             for _, future in self._waiting:  # the loop is ending
@@ -58,8 +62,8 @@ class Together(Generic[Item, Result]):
 
     async def _do(self, taken: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
-            async with self._db.write() as connection:
-                results = await self._work(connection, [item for item, _ in taken])
+            items = [item for item, _ in taken]
+            results = await self._db.work(lambda connection: self._work(connection, items))
         except StoreUnavailable as away:
             _fail(taken, away)
         except Exception as fault:

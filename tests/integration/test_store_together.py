@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.errors import StoreUnavailable
 from hub.store.engine import Database
@@ -22,10 +21,10 @@ class Marks:
     def __init__(self) -> None:
         self.groups: list[list[str]] = []
 
-    async def work(self, connection: AsyncConnection, items: Sequence[str]) -> list[str]:
+    def work(self, connection: Connection, items: Sequence[str]) -> list[str]:
         self.groups.append(list(items))
         for item in items:
-            await connection.execute(text("INSERT INTO marks VALUES (:item)"), {"item": item})
+            connection.execute(text("INSERT INTO marks VALUES (:item)"), {"item": item})
         return [f"{item}!" for item in items]
 
     async def stored(self, database: Database) -> list[str]:
@@ -68,7 +67,7 @@ async def test_who_is_refused_harms_no_other(database: Database, marks: Marks) -
 async def test_without_a_database_everyone_is_told_at_once(database: Database) -> None:
     tries = 0
 
-    async def away(_connection: AsyncConnection, _items: Sequence[str]) -> list[str]:
+    def away(_connection: Connection, items: Sequence[str]) -> list[str]:
         nonlocal tries
         tries += 1
         raise StoreUnavailable
@@ -80,23 +79,21 @@ async def test_without_a_database_everyone_is_told_at_once(database: Database) -
 
 
 async def test_who_goes_away_keeps_nobody_waiting(database: Database, marks: Marks) -> None:
-    started, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slow(connection: AsyncConnection, items: Sequence[str]) -> list[str]:
-        started.set()
-        await go_on.wait()
-        return await marks.work(connection, items)
-
-    together = Together(database, slow)
-    first, gone, last = (asyncio.create_task(together.do(name)) for name in ("first", "gone", "last"))
-    await started.wait()
-    early = asyncio.create_task(together.do("early"))
-    await asyncio.sleep(0)  # it waits for the next transaction
-    gone.cancel()
-    early.cancel()
-    go_on.set()
+    together = Together(database, marks.work)
+    with pytest.raises(ZeroDivisionError):
+        async with database.write() as connection:  # which the first transaction has to wait for
+            await connection.execute(text("INSERT INTO marks VALUES ('first')"))
+            first, gone, last = (asyncio.create_task(together.do(name)) for name in ("first", "gone", "last"))
+            for _ in range(3):
+                await asyncio.sleep(0)  # they are on their way
+            early = asyncio.create_task(together.do("early"))
+            await asyncio.sleep(0)  # it waits for the next one
+            gone.cancel()
+            early.cancel()
+            raise ZeroDivisionError
     assert (await first, await last) == ("first!", "last!")
     assert await together.do("next") == "next!"
+    assert marks.groups == [["first", "gone", "last"], ["next"]]
     assert await marks.stored(database) == ["first", "gone", "last", "next"]
     assert gone.cancelled()
     assert early.cancelled()

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy.exc import IntegrityError
 
 from hub.domain.errors import StoreUnavailable
 from hub.store.bulk import sqlite_time
@@ -119,7 +120,75 @@ async def test_a_transaction_that_is_cancelled_is_not_committed(url: str) -> Non
     await db.close()
 
 
+# -- written with SQLAlchemy -------------------------------------------------------------------------
+
+
+def marking(user: str, then: Callable[[Connection], Any] = lambda _: None) -> Callable[[Connection], str]:
+    """A transaction that marks for `user`, goes on with `then`, and answers with the user."""
+
+    def do(connection: Connection) -> str:
+        row = {"tenant": "acme", "user": user, "offset": 1, "read_at": NOW}
+        connection.execute(insert(read_marks), row)
+        then(connection)
+        return user
+
+    return do
+
+
+async def test_work_is_committed_when_its_answer_comes_and_not_at_all_when_it_fails(
+    database: Database,
+) -> None:
+    assert await database.work(marking("7")) == "7"
+    assert await users(database) == ["7"]
+
+    def fail(_: Connection) -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await database.work(marking("8", fail))
+    with pytest.raises(IntegrityError):
+        await database.work(marking("7"))
+    assert await database.work(marking("9")) == "9"
+    assert await users(database) == ["7", "9"]
+
+
+async def test_work_that_is_cancelled_is_not_committed(url: str) -> None:
+    db = await Database.open(url, pool=2, timeout=10)
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def endless(connection: Connection) -> None:
+        loop.call_soon_threadsafe(asked.set)
+        connection.execute(text(ENDLESS if db.dialect == "sqlite" else "SELECT pg_sleep(60)"))
+
+    task = asyncio.create_task(db.work(marking("7", endless)))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await db.work(marking("8"))
+    assert await users(db) == ["8"]
+    await db.close()
+
+
 # -- SQLite ------------------------------------------------------------------------------------------
+
+
+async def test_work_waits_for_a_locked_file_until_its_time_is_over(sqlite_url: str) -> None:
+    db = await Database.open(sqlite_url, timeout=TIMEOUT)
+    lock = sqlite3.connect(sqlite_url.partition("///")[2], isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        await db.work(marking("7"))
+    assert time.monotonic() - started < BOUND
+    waiting = asyncio.create_task(db.work(marking("8")))
+    await asyncio.sleep(0)
+    lock.execute("ROLLBACK")
+    lock.close()
+    assert await waiting == "8"
+    assert await users(db) == ["8"]
+    await db.close()
 
 
 async def test_who_leaves_between_two_statements_ends_the_next_one_too(sqlite_url: str) -> None:
