@@ -184,7 +184,13 @@ async def measure(path: Path, *, count: int, rate: float) -> None:
     try:
         publish = Publish(Fanout(), Ring(1), log)
         inbox = InboxService(
-            Inbox(db), log, Deliveries(db), Trail(db), publish, clock=lambda: datetime.now(UTC)
+            Inbox(db),
+            log,
+            Deliveries(db),
+            Trail(db),
+            publish,
+            announce=publish.announce,
+            clock=lambda: datetime.now(UTC),
         )
         requests: dict[str, Callable[[Principal], Awaitable[Any]]] = {
             "page": lambda who: inbox.page(who, limit=20),

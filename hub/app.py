@@ -230,7 +230,15 @@ class Hub:
             clock=utc_now,
             new_id=new_id,
         )
-        self.inbox = InboxService(Inbox(db), self.log, deliveries, Trail(db), self.publish, clock=utc_now)
+        self.inbox = InboxService(
+            Inbox(db),
+            self.log,
+            deliveries,
+            Trail(db),
+            self.publish,
+            announce=self._announce,
+            clock=utc_now,
+        )
         self.delivered = Delivered(DeliveredMarks(db), clock=utc_now)
         self.people = PeopleService(
             people,

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from hub.domain.access import Principal, automatic_rooms
-from hub.domain.delivery import shown
+from hub.domain.delivery import Delivery, DeliveryUpdate, shown
 from hub.domain.errors import CursorInvalid, NotificationUnknown
 from hub.domain.events import Cursor
 from hub.services.publish import Publish
@@ -69,6 +69,7 @@ class InboxService:
         trail: Trail,
         publish: Publish,
         *,
+        announce: Callable[[Sequence[DeliveryUpdate]], None],
         clock: Callable[[], datetime],
     ) -> None:
         self._inbox = inbox
@@ -76,6 +77,7 @@ class InboxService:
         self._deliveries = deliveries
         self._trail = trail
         self._publish = publish
+        self._announce = announce
         self._clock = clock
 
     async def page(
@@ -153,6 +155,7 @@ class InboxService:
         marked = [item.event.id for item in changed.items]
         if not marked:
             raise NotificationUnknown("no such notification in this inbox")
+        self._tell_ended(changed.ended)
         count = await self.unread_count(who)
         fresh = [item.event.id for item in changed.fresh]
         change = {"readAt": iso(now), "unreadCount": count}
@@ -165,7 +168,8 @@ class InboxService:
     async def mark_all_read(self, who: Principal, *, by: str | None = None) -> dict[str, Any]:
         """Everything up to now is read, at the price of one row. `{updated, readAt, unreadCount}`."""
         now = self._clock()
-        updated = await self._inbox.mark_all_read(who.tenant, who.user, rooms_of(who), now=now)
+        updated, ended = await self._inbox.mark_all_read(who.tenant, who.user, rooms_of(who), now=now)
+        self._tell_ended(ended)
         count = await self.unread_count(who)
         change = {"readAt": iso(now), "unreadCount": count}
         self._tell(who, "notification:read_all", change, skip=by)
@@ -191,6 +195,7 @@ class InboxService:
         changed = await self._inbox.delete(who.tenant, who.user, rooms_of(who), [id], now=now)
         if not changed.items:
             raise NotificationUnknown("no such notification in this inbox")
+        self._tell_ended(changed.ended)
         count = await self.unread_count(who)
         self._tell(who, "notification:deleted", {"id": id}, skip=None)
         self._tell_count(who, count)
@@ -205,6 +210,7 @@ class InboxService:
         changed = await change(who.tenant, who.user, rooms_of(who), ids, now=now)
         if not changed.items:
             raise NotificationUnknown("no such notification in this inbox")
+        self._tell_ended(changed.ended)
         at = iso(now) or ""
         marked = Marked(await self._show(who, changed.items), await self.unread_count(who), at)
         fresh = {item.event.id for item in changed.fresh}
@@ -243,6 +249,11 @@ class InboxService:
             )
             for item in items
         ]
+
+    def _tell_ended(self, ended: Sequence[Delivery]) -> None:
+        """Escalations that are not needed any more. Told at once: what is stored does not wait for counts."""
+        if ended:
+            self._announce([delivery.update for delivery in ended])
 
     def _tell(self, who: Principal, name: str, *args: Any, skip: str | None) -> None:
         self._publish.signal(who.tenant, [f"user:{who.user}"], name, *args, skip=skip)

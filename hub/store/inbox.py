@@ -14,9 +14,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, update
 
-from hub.store import tables
+from hub.domain.delivery import Delivery
+from hub.store import escalations, inbox_sql, tables
 from hub.store.asking import Asking
 from hub.store.audience import Audience
 from hub.store.engine import Database
@@ -48,10 +49,18 @@ class Page(NamedTuple):
 
 class Changed(NamedTuple):
     """`items`: those of the given ids that stand in the inbox, in the given order, as they are after the
-    change. `fresh`: those of them that were otherwise before."""
+    change. `fresh`: those of them that were otherwise before. `ended`: escalations that end with it."""
 
     items: Items
     fresh: Items
+    ended: Sequence[Delivery] = ()
+
+
+class AllRead(NamedTuple):
+    """How many items were unread before, and which escalations have ended with it."""
+
+    updated: int
+    ended: Sequence[Delivery]
 
 
 class Inbox:
@@ -175,12 +184,13 @@ class Inbox:
         counts = {kind: _counted(tally, Filters(archived=False)) for kind, tally in found.items()}
         return {kind: each for kind, each in counts.items() if each.total}
 
+    # What a person has dealt with is not escalated to them any more.
     async def mark_read(
         self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
     ) -> Changed:
         """Mark as read. What was read keeps its time."""
         values = {"read": True, "read_at": now}
-        return await self._change(tenant, user, rooms, ids, values, now=now, only_unread=True)
+        return await self._change(tenant, user, rooms, ids, values, now=now, only_unread=True, ends=True)
 
     async def mark_unread(
         self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
@@ -192,13 +202,15 @@ class Inbox:
         self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
     ) -> Changed:
         """Mark as seen; the first time counts."""
-        return await self._change(tenant, user, rooms, ids, {"seen_at": now}, now=now, keep=True)
+        return await self._change(tenant, user, rooms, ids, {"seen_at": now}, now=now, keep=True, ends=True)
 
     async def archive(
         self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
     ) -> Changed:
         """Put into the archive; the first time counts."""
-        return await self._change(tenant, user, rooms, ids, {"archived_at": now}, now=now, keep=True)
+        return await self._change(
+            tenant, user, rooms, ids, {"archived_at": now}, now=now, keep=True, ends=True
+        )
 
     async def unarchive(
         self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
@@ -210,12 +222,12 @@ class Inbox:
         self, tenant: str, user: str, rooms: Sequence[str], ids: Sequence[str], *, now: datetime
     ) -> Changed:
         """Remove from this user's inbox for good. The items are as they were."""
-        return await self._change(tenant, user, rooms, ids, {"deleted_at": now}, now=now)
+        return await self._change(tenant, user, rooms, ids, {"deleted_at": now}, now=now, ends=True)
 
-    async def mark_all_read(self, tenant: str, user: str, rooms: Sequence[str], *, now: datetime) -> int:
+    async def mark_all_read(self, tenant: str, user: str, rooms: Sequence[str], *, now: datetime) -> AllRead:
         """Everything stored so far is read, also what was marked unread; how many items were not."""
         unread = await self.unread(tenant, user, rooms, now=now)
-        newest = select(tables.tenants.c.offset).where(tables.tenants.c.id == tenant)
+        ended: Sequence[Delivery] = ()
         insert = self._db.insert(tables.read_marks)
         upsert = insert.on_conflict_do_update(
             index_elements=["tenant", "user"],
@@ -223,14 +235,17 @@ class Inbox:
             where=_M.offset < insert.excluded.offset,
         )
         async with self._db.write() as conn:
-            mark = (await conn.execute(newest)).scalar() or 0
+            found = (await conn.execute(inbox_sql.NEWEST, {"tenant": tenant, "user": user})).first()
+            mark, waits = found or (0, False)
             await conn.execute(upsert, {"tenant": tenant, "user": user, "offset": mark, "read_at": now})
             await conn.execute(
                 update(tables.receipts)
                 .where(_R.tenant == tenant, _R.user == user, _R.offset <= mark, _R.read.is_(False))
                 .values(read=True, read_at=now)
             )
-        return unread
+            if waits:
+                ended = await escalations.end(conn, tenant, user, upto=mark, now=now)
+        return AllRead(unread, ended)
 
     async def _change(
         self,
@@ -243,8 +258,10 @@ class Inbox:
         now: datetime,
         keep: bool = False,
         only_unread: bool = False,
+        ends: bool = False,
     ) -> Changed:
-        """Write `values` into the receipts of the items. `keep`: a value that is already there stays."""
+        """Write `values` into the receipts of the items. `keep`: a value that is already there stays.
+        `ends`: escalations of the items end with it."""
         if not rooms or not ids:
             return Changed([], [])
         insert = self._db.insert(tables.receipts)
@@ -254,7 +271,8 @@ class Inbox:
         upsert = insert.on_conflict_do_update(index_elements=["tenant", "user", "offset"], set_=new)
         async with self._db.write() as conn:
             reading = Reading(conn, Audience(tenant, tuple(rooms)), user, now)
-            before = {item.event.id: item for item in await reading.named(ids)}
+            found, places = await reading.to_mark(ids) if ends else (await reading.named(ids), [])
+            before = {item.event.id: item for item in found}
             rows = [
                 {"tenant": tenant, "user": user, "offset": item.event.offset, **values}
                 for item in before.values()
@@ -263,8 +281,9 @@ class Inbox:
             if rows:
                 await conn.execute(upsert, rows)
             after = {item.event.id: item for item in await reading.at([row["offset"] for row in rows])}
+            ended = await escalations.end(conn, tenant, user, places=places, now=now) if places else []
         items = [after.get(id, before[id]) for id in dict.fromkeys(ids) if id in before]
-        return Changed(items, [item for item in items if item != before[item.event.id]])
+        return Changed(items, [item for item in items if item != before[item.event.id]], ended)
 
     @asynccontextmanager
     async def _reading(

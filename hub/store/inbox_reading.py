@@ -71,6 +71,16 @@ class Reading:
         places = (await self._conn.execute(inbox_sql.PLACES, values)).scalars().all()
         return await self.at(await self._passing(places, Filters()))
 
+    async def to_mark(self, ids: Sequence[str]) -> tuple[list[Item], list[int]]:
+        """As `named`, and at which of their places an escalation of the user waits."""
+        values = {"tenant": self._audience.tenant, "user": self._user, "ids": list(ids)}
+        found = (await self._conn.execute(inbox_sql.PLACES_WAITING, values)).all()
+        items = await self.at(await self._passing([place for place, _ in found], Filters()))
+        if not any(waits for _, waits in found):
+            return items, []
+        places = {place for place, waits in found if waits}
+        return items, [item.event.offset for item in items if item.event.offset in places]
+
     async def of_type(self, filters: Filters) -> int:
         """Items of the filters' type that pass them. Visits every event of the audience."""
         statement = inbox_sql.matching(self._rooms, read=filters.read, archived=filters.archived)

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from hub.store.audience import arms, merged, names
+from hub.store.escalations import WAITS
 from hub.store.events import EVENT_COLUMNS
 from hub.store.tables import UtcDateTime
 
@@ -55,6 +56,15 @@ _ITEM_COLUMNS = (
 _MARK = 'COALESCE((SELECT w."offset" FROM read_marks AS w WHERE w.tenant = :tenant AND w."user" = :user), 0)'
 PLACES = text('SELECT "offset" FROM events WHERE tenant = :tenant AND id IN :ids').bindparams(
     bindparam("ids", expanding=True)
+)
+# The same, each with whether an escalation of the user waits there.
+PLACES_WAITING = text(
+    f"""SELECT e."offset", {WAITS.format(places='= e."offset"')}
+    FROM events AS e WHERE e.tenant = :tenant AND e.id IN :ids"""
+).bindparams(bindparam("ids", expanding=True))
+# The newest place of a tenant's log, and whether an escalation of the user waits up to it.
+NEWEST = text(
+    f"""SELECT t."offset", {WAITS.format(places='<= t."offset"')} FROM tenants AS t WHERE t.id = :tenant"""
 )
 
 

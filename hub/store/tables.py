@@ -191,6 +191,8 @@ delivered_marks = Table(
 # Deliveries that are not over, or may not be. Whoever wants their index says it with these very words, beside
 # what else is asked: a database does not find out that other words, or bound values, mean no more than these.
 WAITING = text("status IN ('planned', 'queued', 'failed', 'sending', 'unknown')")
+# The same of escalations that no worker has claimed.
+ESCALATED = "unless_seen AND status IN ('planned', 'queued', 'failed')"
 
 deliveries = Table(
     "deliveries",
@@ -242,6 +244,13 @@ deliveries = Table(
         "id",
         sqlite_where=text("status = 'dead'"),
         postgresql_where=text("status = 'dead'"),
+    ),
+    # What is not to be sent once its person has seen the notification. Few, and gone when they are over.
+    Index(
+        "ix_deliveries_escalated",
+        *("tenant", "user", "offset"),
+        sqlite_where=text(ESCALATED),
+        postgresql_where=text(ESCALATED),
     ),
     # What waits for a digest, and what left in one.
     Index(

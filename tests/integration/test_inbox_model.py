@@ -68,7 +68,11 @@ class World:
         self.log = log
         self.told = Told(log)
         self.now = NOW
-        self.inbox = InboxService(Inbox(db), log, Deliveries(db), Trail(db), self.told, clock=self.clock)
+        self.inbox = InboxService(
+            *(Inbox(db), log, Deliveries(db), Trail(db), self.told),
+            announce=self.told.announce,
+            clock=self.clock,
+        )
         self.sent: list[str] = []
         self.model: dict[str, dict[str, Any]] = {}
         self.all_read: tuple[int, datetime | None] = (0, None)

@@ -154,7 +154,7 @@ async def _do(
         model.kept.append(Kept(stored))
     elif name == "mark_all_read":
         unread = len(model.matching(read=False, archived=False))
-        assert await inbox.mark_all_read(*who, now=model.now) == unread
+        assert (await inbox.mark_all_read(*who, now=model.now)).updated == unread
         for one in model.kept:
             one.read = True
     elif name == "wait":
@@ -240,8 +240,8 @@ async def test_seen_and_archived_keep_their_first_time(log: EventLog, database: 
 async def test_read_all_writes_one_row_however_much_there_is(log: EventLog, database: Database) -> None:
     await log.append_many([an_append(an_event("tenant:acme")) for _ in range(50)])
     inbox = Inbox(database)
-    assert await inbox.mark_all_read(*WHO, now=NOW) == 50
-    assert await inbox.mark_all_read(*WHO, now=NOW) == 0
+    assert (await inbox.mark_all_read(*WHO, now=NOW)).updated == 50
+    assert (await inbox.mark_all_read(*WHO, now=NOW)).updated == 0
     async with database.read() as conn:
         assert (await conn.execute(select(func.count()).select_from(receipts))).scalar() == 0
     [newest, *_] = await inbox.list(*WHO, now=NOW)
@@ -257,7 +257,7 @@ async def test_read_all_reads_what_was_marked_unread_up_to_the_newest(
     await inbox.mark_all_read(*WHO, now=NOW)
     await inbox.mark_unread(*WHO, made, now=NOW)
     assert await inbox.unread(*WHO, now=NOW) == 3
-    assert await inbox.mark_all_read(*WHO, now=NOW) == 3
+    assert (await inbox.mark_all_read(*WHO, now=NOW)).updated == 3
     assert await inbox.unread(*WHO, now=NOW) == 0
 
 

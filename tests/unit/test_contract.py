@@ -244,6 +244,10 @@ WHEN: Proofs = {
     "digest": (GATES, "test_what_waits_for_a_digest_leaves_in_one_message_each_once"),
     "throttle and budgets": (GATES, "test_no_more_is_granted_than_there_is_however_many_ask_at_once"),
     "escalation": (GATES, "test_what_was_seen_is_not_escalated"),
+    "escalation ends at once": (
+        "integration/test_escalation.py",
+        "test_its_end_is_told_live_and_stands_in_the_timeline",
+    ),
     "collapseKey": (COLLAPSE, "test_a_newer_notification_takes_the_place_of_the_older"),
     "collapseKey, not what was sent or read": (COLLAPSE, "test_what_is_sent_or_read_stays"),
     "collapseKey, only the same rooms": (COLLAPSE, "test_only_what_both_went_to_is_replaced"),

@@ -120,6 +120,8 @@ def upgrade() -> None:
     digest = ["tenant", "user", "channel", "digest"]
     _partial("ix_deliveries_digest", "deliveries", digest, "digest IS NOT NULL")
     _partial("ix_deliveries_digest_of", "deliveries", ["digest_of"], "digest_of IS NOT NULL")
+    escalated = "unless_seen AND status IN ('planned', 'queued', 'failed')"
+    _partial("ix_deliveries_escalated", "deliveries", ["tenant", "user", "offset"], escalated)
     _partial("ix_deliveries_provider_id", "deliveries", ["provider_id"], "provider_id IS NOT NULL")
     for name in ("due", "event_id"):
         op.drop_index(f"ix_deliveries_{name}", "deliveries")
@@ -134,7 +136,7 @@ def downgrade() -> None:
     op.drop_index("ix_scheduled_collapse", "scheduled")
     op.drop_column("scheduled", "collapse_key")
     op.drop_index("ix_events_collapse", "events")
-    for name in ("due", "provider_id", "digest_of", "digest"):
+    for name in ("due", "provider_id", "escalated", "digest_of", "digest"):
         op.drop_index(f"ix_deliveries_{name}", "deliveries")
     op.create_index("ix_deliveries_event_id", "deliveries", ["event_id"], unique=False)
     op.create_index("ix_deliveries_due", "deliveries", ["status", "due_at"], unique=False)
