@@ -32,7 +32,6 @@ _BOUNDARY = "=_alternative"
 # What a header may hold as it is (RFC 5322, 2.2), without a blank that folding could lose.
 _PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*")
 _LINE, _LONGEST_LINE = 78, 998
-_NEWLINE = re.compile(r"\r\n|\r|\n")
 _BREAKS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
 
 
@@ -122,8 +121,9 @@ def _domain(sender: str) -> str:
 
 
 def _part(kind: str, text: str) -> str:
-    plain = text if text.endswith("\n") else f"{text}\n"
-    body = _NEWLINE.sub("\r\n", b2a_qp(plain.encode(), istext=True).decode("ascii"))
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    plain = (lines if lines.endswith("\n") else f"{lines}\n").replace("\n", "\r\n")
+    body = b2a_qp(plain.encode(), istext=True).decode("ascii")  # breaks lines as the first one ends
     return (
         f'Content-Type: text/{kind}; charset="utf-8"\r\n'
         f"Content-Transfer-Encoding: quoted-printable\r\n\r\n{body}"

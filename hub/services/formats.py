@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
@@ -25,6 +26,7 @@ _WEB = re.compile(r"https?://[^\s\"'<>\\]+", re.I)
 _PATH = re.compile(r"/(?![/\\])[^\s\"'<>\\]*")
 
 
+@lru_cache(maxsize=1024)
 def locale_of(text: str | None) -> Locale:
     """The locale of a BCP 47 or POSIX name (`pt-BR`, `pt_BR`), or of its language, or English."""
     for name in (text, (text or "").replace("_", "-").partition("-")[0]):

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from jinja2 import Template
 from jinja2.runtime import Context
 
 from hub.services.printing import BUDGET, Budget, Mode
 from hub.services.sandbox import line_of
+
+_functions: WeakKeyDictionary[Template, dict[str, Any]] = WeakKeyDictionary()
 
 
 class TemplateFailed(Exception):
@@ -66,7 +69,7 @@ class Page:
                 return ""
             context = self._contexts.get(mode)
             if context is None:
-                context = self._contexts[mode] = template.new_context(_under(template, self.context))
+                context = self._contexts[mode] = _context(template, self.context)
             return "".join(block(context))
         except TemplateFailed:
             raise
@@ -77,14 +80,20 @@ class Page:
 def whole(template: Template, context: dict[str, Any]) -> str:
     """A whole template of the hub's own. Raises `TemplateFailed`."""
     try:
-        return template.render(_under(template, context))
+        return "".join(template.root_render_func(_context(template, context)))
     except Exception as error:
         raise _failed(template.name or "", error) from error
 
 
-def _under(template: Template, context: dict[str, Any]) -> dict[str, Any]:
-    """The context without what would hide the template's own functions."""
-    return {name: value for name, value in context.items() if name not in template.globals}
+def _context(template: Template, context: dict[str, Any]) -> Context:
+    """What a template sees: the context, and over it the template's own functions, which nothing may hide.
+
+    Jinja's own way of making one puts the functions below, and costs as much as a small template.
+    """
+    own = _functions.get(template)
+    if own is None:
+        own = _functions[template] = dict(template.globals)
+    return Context(template.environment, {**context, **own}, template.name, template.blocks)
 
 
 def _failed(name: str, error: Exception) -> TemplateFailed:

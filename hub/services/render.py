@@ -8,7 +8,6 @@ write is said in the reader's language. Knows no delivery states and no provider
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,8 +16,6 @@ from typing import Any, Protocol
 
 import structlog
 from babel import Locale
-from css_inline import CSSInliner, InlineError
-from markupsafe import Markup
 
 from hub.domain import sms
 from hub.domain.delivery import Claim
@@ -27,13 +24,11 @@ from hub.domain.message import Message
 from hub.domain.routing import IN_APP
 from hub.services.embeds import Fields, as_text, embed, unmarked
 from hub.services.formats import DEFAULT_LOCALE, locale_of, timezone_of, url_filter
-from hub.services.page import Chosen, Page, TemplateFailed, whole
+from hub.services.letter import Letters
+from hub.services.page import Chosen, Page, TemplateFailed
 from hub.services.shipped import DEFAULT, DIGEST, TEMPLATES, Shipped
 from hub.services.unsubscribe import EVERY_TYPE
 from hub.services.wire import iso
-
-_MANY_BLANK_LINES = re.compile(r"\n{3,}")
-_PREVIEW = 140  # characters of a mail that lists show beside its subject
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +82,7 @@ class Render:
         self._unsubscribe = unsubscribe
         self._style = style or Style()
         self._url = url_filter(public_url)
-        self._inliner = CSSInliner(load_remote_stylesheets=False, keep_style_tags=False, keep_at_rules=True)
+        self._letters = Letters(self._shipped, brand=self._style.brand)
 
     # -- in the app ----------------------------------------------------------------------------------
     def words(
@@ -183,35 +178,13 @@ class Render:
     def _by(self, channel: str, page: Page, items: Sequence[Event]) -> Words:
         match channel:
             case "email":
-                return self._mail(page)
+                return Words(*self._letters.of(page, self._url(page.context["link"]) or None))
             case "sms":
                 text = page.block("text", "text").strip()
                 return Words(page.context["title"] or "", sms.fit(text, self._style.segments))
             case "discord":
                 return self._embed(page, items)
         return Words(page.line("title"), page.block("text", "message").strip())
-
-    def _mail(self, page: Page) -> Words:
-        subject = page.line("subject")
-        text = page.block("text", "text").strip()
-        body = page.block("html", "html").strip()
-        language = page.chosen.language
-        frame: dict[str, Any] = {
-            **page.context,
-            "language": language,
-            "word": self._shipped.words(language),
-            "brand": self._style.brand,
-            "subject": subject,
-        }
-        preview = " ".join(text.split())[:_PREVIEW]
-        inside = {"body": Markup(body), "preview": preview}  # noqa: S704  (escaped when rendered)
-        html = whole(self._shipped.template("html", "_layouts/email.html.j2"), frame | inside)
-        letter = whole(self._shipped.template("text", "_layouts/email.txt.j2"), frame | {"body": text})
-        try:
-            html = self._inliner.inline(html)
-        except InlineError as error:
-            raise TemplateFailed(page.chosen.name, str(error)) from error
-        return Words(subject, _MANY_BLANK_LINES.sub("\n\n", letter).strip() + "\n", html)
 
     def _embed(self, page: Page, items: Sequence[Event]) -> Words:
         fields = Fields()

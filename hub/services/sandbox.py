@@ -73,7 +73,7 @@ def shipped(loader: BaseLoader, mode: Mode, public_url: str | None) -> Environme
             loader=loader,
             undefined=Missing,
             autoescape=mode == "html",
-            finalize=finalize_for(mode),
+            finalize=finalize_for(mode) if mode == "markdown" else None,  # nothing is counted here
             auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,

@@ -48,6 +48,7 @@ class Shipped:
             environment.globals |= self.parts(mode, parts)
         self._names = frozenset(loader.list_templates())
         self.find = lru_cache(maxsize=2048)(self._find)
+        self.template = lru_cache(maxsize=2048)(self._template)
         catalogue = tomllib.loads((directory / "_words.toml").read_text(encoding="utf-8"))
         self._words: dict[str, Mapping[str, str]] = {
             language: catalogue[ENGLISH] | words for language, words in catalogue.items()
@@ -58,7 +59,7 @@ class Shipped:
         module = self._environments[mode].get_template(name or _PARTS[mode]).module
         return {"facts": module.facts, "button": module.button}  # type: ignore[attr-defined]
 
-    def template(self, mode: Mode, name: str) -> Template:
+    def _template(self, mode: Mode, name: str) -> Template:
         return self._environments[mode].get_template(name)
 
     def source(self, name: str) -> str:

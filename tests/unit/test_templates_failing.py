@@ -128,3 +128,26 @@ def test_styles_are_never_fetched_from_elsewhere(directory: Path) -> None:
     link = '<link rel="stylesheet" href="http://127.0.0.1:1/style.css">'
     put(directory, "a.b/email.j2", MAIL.replace("H{", f"{link}<p>hello</p>{{"))
     assert "hello" in (mail(directory, {}).html or "")
+
+
+# -- what a block does to its frame ------------------------------------------------------------------
+def html_of(directory: Path, block: str) -> str:
+    put(directory, "a.b/email.j2", MAIL.replace("H{", block + "{"))
+    html = mail(directory, {}).html
+    assert html is not None
+    return html
+
+
+@pytest.mark.parametrize("block", ["</td></tr></table></body></html>H", "<table><tr><td><b>H", "<!-- H"])
+def test_what_a_block_leaves_open_or_closes_ends_within_its_frame(directory: Path, block: str) -> None:
+    whole, broken = html_of(directory, "H"), html_of(directory, block)
+    start, end = whole.split("\nH\n")
+    assert broken.startswith(start)
+    assert broken.endswith(end)
+
+
+def test_a_block_gets_the_styles_of_the_frame_and_may_bring_its_own(directory: Path) -> None:
+    assert '<p style="margin: 0 0 16px;">H</p>' in html_of(directory, "<p>H</p>")
+    html = html_of(directory, "<style>p { color: #123456 }</style><p>H</p>")
+    assert '<p style="margin: 0 0 16px;color: #123456;">H</p>' in html
+    assert html.count("<style>") == 1
