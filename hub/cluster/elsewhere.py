@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
 import orjson
@@ -161,10 +161,11 @@ class Elsewhere:
         if version <= far.version:
             return
         body = orjson.loads(record.body)
+        came = _entries(node, body["+"])
         if after == 0:
-            self._replace(record.tenant, mirror, node, _entries(node, body["+"].items()), version)
+            self._replace(record.tenant, mirror, node, came, version)
         elif after == far.version:
-            for conn, entry in _entries(node, body["+"].items()).items():
+            for conn, entry in came.items():
                 self._put(record.tenant, mirror, far, conn, entry)
             for conn in body["-"]:
                 self._put(record.tenant, mirror, far, conn, None)
@@ -245,14 +246,15 @@ class Elsewhere:
         assert self._redis is not None
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hget(f"{self._prefix}:versions:{tenant}", node)
-            pipe.hgetall(f"{self._prefix}:entries:{tenant}:{node}")
+            pipe.hvals(f"{self._prefix}:entries:{tenant}:{node}")
             version, entries = await pipe.execute()
         far = mirror.nodes.get(node)
         if version is None:
             if far is not None and far.version == 0:
                 del mirror.nodes[node]
         elif far is not None and int(version) >= far.version:
-            self._replace(tenant, mirror, node, _entries(node, _decoded(entries)), int(version))
+            found = _entries(node, _shapes(entries))
+            self._replace(tenant, mirror, node, found, int(version))
 
     # -- changing ------------------------------------------------------------------------------------
     def _replace(
@@ -291,24 +293,27 @@ class Elsewhere:
             self._changed(tenant, entry, True)
 
 
-def _decoded(found: Mapping[bytes, bytes]) -> Iterator[tuple[str, list[Any]]]:
-    """Connections and their entries as Redis holds them. In slices: what is decoded is soon thrown away, and
-    thousands of lists at once would bring the garbage collector along."""
-    items = iter(found.items())
-    while part := list(islice(items, SLICE)):
-        texts = orjson.loads(b"[" + b",".join([text for _, text in part]) + b"]")
-        for (conn, _), shape in zip(part, texts, strict=True):
-            yield conn.decode(), shape
+class _Words(dict[str, tuple[str, ...]]):
+    """What stands between the spaces of a text; of equal texts the same tuple."""
+
+    def __missing__(self, text: str) -> tuple[str, ...]:
+        words = self[text] = tuple(str.split(text))  # TypeError: nobody here wrote it
+        return words
 
 
-def _entries(node: str, shapes: Iterable[tuple[str, list[Any]]]) -> dict[str, Entry]:
+def _shapes(texts: Iterable[bytes]) -> Iterator[list[str]]:
+    """Entries as they stand in Redis, decoded. In slices: what is decoded is soon thrown away, and thousands
+    of lists at once would bring the garbage collector along."""
+    items = iter(texts)
+    slices = iter(lambda: list(islice(items, SLICE)), [])
+    return chain.from_iterable(orjson.loads(b"[" + b",".join(slice) + b"]") for slice in slices)
+
+
+def _entries(node: str, shapes: Iterable[list[str]]) -> dict[str, Entry]:
     # Few transports and sets of roles among many connections: each is kept once.
-    same: dict[Any, Any] = {}
-    keep = same.setdefault
-    entries = {}
-    for conn, (user, session, transport, roles, rooms) in shapes:
-        roles = tuple(roles)
-        entries[conn] = Entry(
-            user, session, keep(transport, transport), keep(roles, roles), tuple(rooms), node=node
-        )
-    return entries
+    same: dict[str, str] = {}
+    keep, words = same.setdefault, _Words()
+    return {
+        conn: Entry(user, session, keep(transport, transport), words[roles], words[rooms], node)
+        for user, session, transport, roles, rooms, conn in shapes
+    }

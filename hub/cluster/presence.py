@@ -42,8 +42,10 @@ def script(name: str) -> str:
     return (files("hub.cluster") / "lua" / f"presence_{name}.lua").read_text()
 
 
-def encode(entry: Entry) -> bytes:
-    return orjson.dumps([entry.user, entry.session, entry.transport, entry.roles, entry.rooms])
+def encode(conn: str, entry: Entry) -> bytes:
+    """Roles and rooms hold no space: as one text each they are read by others without making lists."""
+    roles, rooms = " ".join(entry.roles), " ".join(entry.rooms)
+    return orjson.dumps((entry.user, entry.session, entry.transport, roles, rooms, conn))
 
 
 class _Change(NamedTuple):
@@ -255,7 +257,7 @@ class Presence:
         taken: list[tuple[str, list[_Change], Record]] = []
         async with self._redis.pipeline(transaction=False) as pipe:
             for tenant, changes in self._slices():
-                comes = {change.conn: encode(change.entry) for change in changes if change.here}
+                comes = {change.conn: encode(change.conn, change.entry) for change in changes if change.here}
                 record = self._record(tenant, comes, [change.conn for change in changes if not change.here])
                 taken.append((tenant, changes, record))
                 await self._write_script(*self._arguments(tenant, comes, changes), client=pipe)
@@ -285,7 +287,7 @@ class Presence:
         held = self._held[tenant]
         meta = {"p": self.node, "a": held.version, "v": self._version, "gone": gone}
         held.version = self._version
-        body = {"+": {conn: orjson.Fragment(entry) for conn, entry in comes.items()}, "-": goes}
+        body = {"+": [orjson.Fragment(entry) for entry in comes.values()], "-": goes}
         return Record(tenant=tenant, kind=KIND, meta=meta, body=orjson.dumps(body))
 
     def _arguments(

@@ -32,7 +32,6 @@ class Entry:
         transport: str,
         roles: tuple[str, ...] = (),
         rooms: tuple[str, ...] = (),
-        *,
         node: str = "",
     ) -> None:
         self.user = user

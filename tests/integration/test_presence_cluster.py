@@ -329,7 +329,7 @@ async def test_while_redis_hangs_nobody_waits_and_nobody_has_left(
     await crowd.close()
 
 
-@pytest.mark.parametrize("rubbish", ["no json", "[]", '{"a":1}', "5"])
+@pytest.mark.parametrize("rubbish", ["no json", "[]", '{"a":1}', "5", '["1","s1","sse",5,"","cx"]'])
 async def test_entries_that_nobody_here_wrote_are_not_believed(
     crowd: Crowd, redis: Redis, prefix: str, rubbish: str
 ) -> None:
