@@ -64,6 +64,7 @@ from hub.services.gates import Gates
 from hub.services.ids import new_id
 from hub.services.inbox import InboxService
 from hub.services.ingest import Ingest, Rules
+from hub.services.mutes import Mutes
 from hub.services.pending import Pending
 from hub.services.people import PeopleService
 from hub.services.preferences import PreferencesService
@@ -265,12 +266,13 @@ class Hub:
         )
         self.deliveries = Pending(self.log, scheduled, deliveries, self.publish)
         self.replays = Replays(ring, self.log, limit=settings.replay_limit, clock=utc_now)
+        self.mutes = Mutes(self.preferences)
         self.sessions = Sessions(
             fanout=self.fanout,
             bus=self.bus,
             replays=self.replays,
             inbox=self.inbox,
-            preferences=self.preferences,
+            mutes=self.mutes,
             tokens=self.tokens,
             presence=self.presence,
             rules=SessionRules(
@@ -412,6 +414,7 @@ class Hub:
         self.lag.open()
         every = self._background.every
         every(1.0, self._upkeep.sweep)
+        every(1.0, self.mutes.ask_again)
         every(1.0, self.tally.flush)
         every(ACKNOWLEDGE_SECONDS, self.delivered.flush)
         every(NEWS_SECONDS, self.presence.sweep)

@@ -57,7 +57,19 @@ class Connection:
     """`id` is unique; `context` belongs to whoever made the connection."""
 
     __slots__ = (
-        *("_closed", "_end", "_held", "_hides", "_profile", "_types", "acks", "context", "id", "leaving"),
+        *(
+            "_closed",
+            "_end",
+            "_held",
+            "_hides",
+            "_holds",
+            "_profile",
+            "_types",
+            "acks",
+            "context",
+            "id",
+            "leaving",
+        ),
         *("link", "next_ack", "rooms", "tick"),
     )
 
@@ -84,6 +96,7 @@ class Connection:
         self._types = types
         self._hides: Callable[[str], bool] | None = None
         self._held: list[Frame] | None = None
+        self._holds: Callable[[Frame], bool] | None = None
         self._end = end
         self._closed = False
 
@@ -138,15 +151,15 @@ class Connection:
         """Live: only if its type is wanted and not hidden, and not before `release` when held."""
         if self._types is not None and not frame.wanted(self._types):
             return
-        if self._held is None:
+        if self._held is None or (self._holds is not None and not self._holds(frame)):
             if not self._kept_back(frame):
                 self.send_now(frame)
             return
         self._held.append(frame)
         if len(self._held) > MAX_HELD:
-            log.info("too much came while a replay was written", action="connection.cut", kind="held")
+            log.info("too much came before it could go live", action="connection.cut", kind="held")
             self.tick.cut["replay"] += 1
-            self.close("slow_consumer", "the replay took too long", reconnect=True)
+            self.close("slow_consumer", "it took too long to go live", reconnect=True)
 
     def send_now(self, frame: Frame) -> None:
         """Past the filter and the hold."""
@@ -163,18 +176,20 @@ class Connection:
         for packet in frame.packets_for(self._profile):
             self.link.send(packet)
 
-    def hold(self) -> None:
-        """From now on what is sent waits for `release`."""
-        if self._held is None:
-            self._changed()
-            self._held = []
+    def hold(self, *, only: Callable[[Frame], bool] | None = None) -> None:
+        """From now on what is sent waits for `release`; with `only`, what it says so of, and of what has
+        waited so far the rest is written."""
+        self._changed()
+        held, self._held, self._holds = self._held or (), [], only
+        for frame in held:
+            self.send(frame)
 
     def release(self) -> None:
         """Write what has waited and go live."""
         if self._held is None:
             return
         self._changed()
-        held, self._held = self._held, None
+        held, self._held, self._holds = self._held, None, None
         for frame in held:
             if not self._kept_back(frame):  # what is hidden may have become known only now
                 self.send_now(frame)

@@ -31,7 +31,7 @@ from hub.realtime.fanout import Fanout
 from hub.realtime.frames import Frame
 from hub.services import dialects
 from hub.services.inbox import InboxService
-from hub.services.preferences import PreferencesService
+from hub.services.mutes import Mutes
 from hub.services.presence import PresenceService
 from hub.services.replay import Replays, Verdict
 from hub.services.session import Session, SessionRules, signal
@@ -54,7 +54,7 @@ class Sessions:
         bus: Bus,
         replays: Replays,
         inbox: InboxService,
-        preferences: PreferencesService,
+        mutes: Mutes,
         tokens: Tokens,
         presence: PresenceService,
         rules: SessionRules,
@@ -65,7 +65,7 @@ class Sessions:
         self._bus = bus
         self._replays = replays
         self._inbox = inbox
-        self._preferences = preferences
+        self._mutes = mutes
         self._tokens = tokens
         self._presence = presence
         self._rules = rules
@@ -154,7 +154,7 @@ class Sessions:
         # No await between joining and this: what is dispatched after `position` is held, and nothing before.
         position = self._bus.position(who.tenant) or Position("", 0)
         verdict = Verdict(False, lost) if lost else NOT_ASKED
-        muted, unread = await asyncio.gather(self._mute(who, conn), self._unread(who, position))
+        muted, unread = await asyncio.gather(self._mutes.keep(who, conn), self._unread(who, position))
         if cursor is not None:
             verdict = await self._replays.since(
                 cursor,
@@ -170,7 +170,7 @@ class Sessions:
             await settle(verdict)
         self._greet(session, names, position, cursor, verdict, unread)
         await self._play(conn, verdict)
-        conn.release()
+        self._mutes.release(conn)
 
     async def _reach(self, tenant: str, cursor: str) -> None:
         """Catch up when the client has already seen more than this process has."""
@@ -181,17 +181,6 @@ class Sessions:
             return
         if position is not None and asked.epoch == position.epoch and asked.offset > position.offset:
             await self._bus.catch_up(tenant)
-
-    async def _mute(self, who: Principal, conn: Connection) -> bool:
-        """Keep from the connection what its person has muted; whether they have ever muted anything."""
-        untold = conn.hides
-        try:
-            mute = await self._preferences.muted(who)
-        except StoreUnavailable:
-            return False  # as for its counter
-        if mute is not None and mute.active and conn.hides is untold:  # else it was told something newer
-            conn.hides = mute.hides
-        return mute is not None
 
     async def _unread(self, who: Principal, position: Position) -> int | None:
         """As it was at `position`: what was stored since then comes live, and adds to it once."""
@@ -250,6 +239,7 @@ class Sessions:
             self._let_go(session)
 
     def _let_go(self, session: Session) -> None:
+        self._mutes.forget(session.conn)
         self._presence.went(session)
         self._fanout.drop(session.conn)
         if session.follows:

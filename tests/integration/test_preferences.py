@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
+import pytest
+
+from tests.databases import Postgres
 from tests.integration.test_inbox_marks import screens
 from tests.living import Ear, Listener, Living, Start, Stream
 
@@ -170,3 +174,41 @@ async def test_what_came_while_a_connection_was_opening_is_kept_back_too(
     await ear.wait("system")
     assert types_heard(ear) == ["system"]
     await ear.close()
+
+
+@pytest.mark.postgres
+async def test_nothing_muted_is_shown_to_who_connects_while_the_database_is_away(
+    living: Start, postgres: Postgres, postgres_url: str
+) -> None:
+    hub = await living(database_url=postgres_url, database_timeout=1.0)
+    token = hub.token("42")
+    await change(hub, token, types={"test": {"inApp": False}})
+    async with Ear(hub.url, hub.token("7")) as other, AsyncExitStack() as stack:
+        postgres.freeze()
+        try:
+            ear = await stack.enter_async_context(Ear(hub.url, token))
+            stream = await Stream(hub.http).open(token)
+            assert (await stream.wait("connected"))["unreadCount"] is None
+            hub.hub.publish.signal("acme", ["user:42"], "preferences:updated", {})
+            for listener in (ear, stream):
+                await listener.wait("preferences:updated")  # what is not in the log goes on
+        finally:
+            postgres.thaw()
+        async with asyncio.timeout(10):
+            while not await ready(hub):
+                await asyncio.sleep(0.02)
+        await hub.notify("test", "tenant:acme")
+        await hub.notify("system", "tenant:acme")
+        await other.wait("test")
+        for listener in (ear, stream):
+            await listener.wait("system")
+            assert [item.event for item in listener.heard if item.event in ("test", "system")] == ["system"]
+        await hub.notify("booking.created", "tenant:acme")
+        for listener in (ear, stream):
+            await listener.wait("booking.created")
+        await stream.close()
+
+
+async def ready(hub: Living) -> bool:
+    async with hub.http.get("/readyz") as answer:
+        return answer.status == 200

@@ -190,3 +190,21 @@ async def test_a_connection_held_for_too_long_is_closed_so_that_it_comes_back() 
         assert ws.close_code == 1001
         assert served.tick.cut == {"unsent": 0, "unpolled": 0, "replay": 1}
         await served.clean()
+
+
+@on_both_loops
+async def test_what_waits_for_more_to_be_known_keeps_its_order_and_holds_up_nothing_else() -> None:
+    async with floor() as served, served.socket() as ws:
+        await served.joined(1)
+        [conn] = served.connections()
+        conn.hold()
+        served.fanout.publish(event(1), [EVERYONE])
+        served.fanout.publish(Frame.signal("first", []), [EVERYONE])
+        conn.hold(only=lambda frame: frame.cursor is not None)
+        served.fanout.publish(event(2), [EVERYONE])
+        served.fanout.publish(Frame.signal("second", []), [EVERYONE])
+        for name in ("first", "second"):
+            assert f'"{name}"' in await ws.receive_str(timeout=5)
+        conn.release()
+        served.fanout.publish(event(3), [EVERYONE])
+        assert await read_numbers(ws, 3) == [1, 2, 3]
