@@ -18,6 +18,8 @@ NPM := $(shell node -e 'const [a, b] = process.versions.node.split("."); process
 
 # What an uv outside has to say about other environments is of no use here.
 unexport VIRTUAL_ENV
+# The hub starts hundreds of times in its tests: its bytecode is kept, also where the shell says otherwise.
+unexport PYTHONDONTWRITEBYTECODE
 export UV_PYTHON_DOWNLOADS := never
 # Which certificates are good is for the machine to say, also where a proxy signs with its own.
 export UV_SYSTEM_CERTS := 1
