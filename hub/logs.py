@@ -224,10 +224,9 @@ def _add_name(logger: WrappedLogger, _method: str, fields: EventDict) -> EventDi
 
 
 def _mask_fields(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
-    return {
-        name: value if type(value) in _FLAT and not _is_secret(name) else _mask(name, value)
-        for name, value in fields.items()
-    }
+    if _FLAT.issuperset(map(type, fields.values())) and _are_plain(tuple(fields)):
+        return fields
+    return {name: _mask(name, value) for name, value in fields.items()}
 
 
 def _mask(name: object, value: Any) -> Any:
@@ -242,6 +241,11 @@ def _mask(name: object, value: Any) -> Any:
 
 _NO_CONTEXT = Context()  # what is written together is nobody's in particular
 _FLAT = frozenset({str, int, float, bool})
+
+
+@lru_cache(1000)
+def _are_plain(names: tuple[str, ...]) -> bool:
+    return not any(map(_is_secret, names))
 
 
 @lru_cache(1000)

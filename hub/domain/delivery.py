@@ -60,7 +60,7 @@ def shown(status: str) -> str:
     return "retrying" if status == S.FAILED else str(status)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: that doubles the price of making one
 class Planned:
     """A delivery as routing decides it, before it is stored: `planned`, or `skipped` with the reason.
 

@@ -54,7 +54,7 @@ class Person(Protocol):
     def timezone(self) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that doubles the price of making one
 class Reachable:
     """One person and where each outside channel reaches them; a channel without an address is missing."""
 
@@ -99,7 +99,7 @@ class Reach:
     countries: Collection[str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: that doubles the price of making one
 class Asked:
     """What a notification asks for outside. `later`: channels to be tried after so many seconds, unless the
     person has seen it by then."""
@@ -135,7 +135,7 @@ class Asked:
 
     @property
     def every(self) -> tuple[str, ...]:
-        return (*self.channels, *self.later)
+        return (*self.channels, *self.later) if self.later else self.channels
 
 
 def of_words(words: Iterable[str]) -> tuple[tuple[str, ...], dict[str, int]]:

@@ -7,11 +7,13 @@ commit (see `Publish` and the log's `on_commit`), so a caller that hangs up chan
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from hub.domain.access import require_room
@@ -139,19 +141,36 @@ class Ingest:
 
         False: nothing was done, because something has to be looked up first, or it is to be refused.
         """
-        if draft.tenant not in self._there or draft.collapse_key:
+        if draft.tenant not in self._there:
             return False
         try:
             outline = self._at_once(draft, key, self._clock())
         except Refusal:
             return False
-        if outline is None or outline.users:
+        if outline is None:
             return False
         most = self._rules.per_minute
         if most and not self._quota.take_ahead(f"ingest:{draft.tenant}", most=most, window=MINUTE):
             return False
-        self._log.enter(self._append(outline, {}), answer)
+        if outline.users:
+            found = self._people.ask_addresses(draft.tenant, outline.users)
+            found.add_done_callback(partial(self._enter, outline, answer))
+        else:
+            self._log.enter(self._append(outline, {}), answer)
         return True
+
+    def _enter(
+        self, outline: Outline, answer: Answer, found: asyncio.Future[Mapping[str, Addresses]]
+    ) -> None:
+        """Everybody can be reached as was `found` out."""
+        try:
+            append = self._append(outline, {outline.event.tenant: found.result()})
+            if not answer.done():
+                self._log.enter(append, answer)
+        except asyncio.CancelledError:
+            answer.cancel()
+        except Exception as fault:
+            answer.set_result([fault])
 
     async def accept(self, draft: Draft, key: IdempotencyKey | None = None) -> Accepted:
         """Store one draft. Raises a `Refusal`; then nothing was stored."""
@@ -319,8 +338,9 @@ class Ingest:
                     now=event.created_at,
                     new_id=self._new_id,
                 )
-            if usable := asked.words(self._rules.reach):
-                expand = [(room, usable) for room in event.rooms if not room.startswith(NO_CROWD)]
+            crowds = [room for room in event.rooms if not room.startswith(NO_CROWD)]
+            if crowds and (usable := asked.words(self._rules.reach)):
+                expand = [(room, usable) for room in crowds]
 
         id, recipients = event.id, len(event.rooms)
 

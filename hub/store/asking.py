@@ -36,6 +36,10 @@ class Asking(Generic[Question, Answer]):
 
     async def ask(self, question: Question) -> Answer:
         """Raises what `read` raised for it, and `StoreUnavailable`."""
+        return await self.begin(question)
+
+    def begin(self, question: Question) -> asyncio.Future[Answer]:
+        """The same for who does not wait."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((question, future))
@@ -43,7 +47,7 @@ class Asking(Generic[Question, Answer]):
             self._begin()
         elif self._timer is None and len(self._readers) < AT_ONCE:
             self._timer = loop.call_later(LATE, self._late)
-        return await future
+        return future
 
     def _begin(self) -> None:
         # It runs after this turn of the loop, so what is asked in the same turn comes along.

@@ -7,6 +7,7 @@ does not know what preferences mean, or who is connected.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -158,6 +159,10 @@ class People:
         if not users:
             return {}
         return await self._addresses.ask((tenant, users))
+
+    def ask_addresses(self, tenant: str, users: Collection[str]) -> asyncio.Future[dict[str, Addresses]]:
+        """The same for who does not wait."""
+        return self._addresses.begin((tenant, users))
 
     async def _read_addresses(
         self, questions: Sequence[tuple[str, Collection[str]]]

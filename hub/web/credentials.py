@@ -7,7 +7,7 @@ first is judged, a second one is not tried. Nothing presented is ever logged or 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,7 +149,10 @@ def tenant_for(request: web.Request, key: ApiKey | Admin, body: Any = None) -> s
 
 def tenant_named(header: str | None, key: ApiKey | Admin, body: Any) -> str:
     """The same for a request with this `X-Tenant-Id`."""
-    named = {text for text in (header, _tenant_in(body)) if text is not None}
+    said = _tenant_in(body)
+    if header is None and said is not None and key.tenant == said:
+        return said
+    named = {text for text in (header, said) if text is not None}
     if key.tenant is not None:
         if named - {key.tenant}:
             raise TenantForbidden("this API key belongs to another tenant")
@@ -171,16 +174,21 @@ def tenant_or_platform(request: web.Request, who: Admin, body: Any = None) -> st
     return tenant_for(request, who, body)
 
 
-def known_backend(authorization: str, scope: str, tokens: Tokens) -> ApiKey | None:
-    """Whom `backend` would find behind this header without asking anybody; None when it cannot say."""
-    secret = _bearer(authorization)
-    key = tokens.known(secret) if secret.startswith(KEY_PREFIX) else None
-    return None if key is None or key.scopes.isdisjoint({scope, "admin"}) else key
+def known_backend(fields: Mapping[str, str], scope: str, tokens: Tokens) -> ApiKey | None:
+    """Whom `backend` would find behind these header lines (by lower-case name) without asking anybody; None
+    when it cannot say."""
+    secret = _secret(fields.get("authorization", ""), fields.get("x-api-key"))
+    key = tokens.known(secret) if secret else None
+    return None if key is None or key.scopes.isdisjoint((scope, "admin")) else key
 
 
 def _key_of(request: web.Request) -> str | None:
-    bearer = _bearer(request.headers.get(hdrs.AUTHORIZATION, ""))
-    return bearer if bearer.startswith(KEY_PREFIX) else request.headers.get("X-API-Key")
+    return _secret(request.headers.get(hdrs.AUTHORIZATION, ""), request.headers.get("X-API-Key"))
+
+
+def _secret(authorization: str, api_key: str | None) -> str | None:
+    bearer = _bearer(authorization)
+    return bearer if bearer.startswith(KEY_PREFIX) else api_key
 
 
 def _bearer(authorization: str) -> str:

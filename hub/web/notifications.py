@@ -40,14 +40,15 @@ async def send(request: web.Request, key: ApiKey) -> web.Response:
 
 def read(hub: Services, fields: Mapping[str, str], text: bytes) -> tuple[Draft, IdempotencyKey | None] | None:
     """What `send` would accept, by a key that is known already. Raises a `Refusal`, or returns None."""
-    key = known_backend(fields.get("authorization", ""), "notify", hub.tokens)
+    key = known_backend(fields, "notify", hub.tokens)
     name = fields.get("idempotency-key")
     if key is None or not (name is None or idempotency.is_key(name)):
         return None
     options = hub.options
     body = bodies.require_object(parse(text, max_depth=options.max_json_depth))
     once = None if name is None else IdempotencyKey(name, idempotency.fingerprint(_NOTIFICATION, body))
-    return bodies.notification(body, tenant=tenant_named(None, key, body), options=options), once
+    tenant = tenant_named(fields.get("x-tenant-id"), key, body)
+    return bodies.notification(body, tenant=tenant, options=options), once
 
 
 async def send_event(request: web.Request, key: ApiKey) -> web.Response:

@@ -26,9 +26,6 @@ from hub.web.idempotency import REPLAYED
 from hub.web.middleware import CLIENT_GONE, LOG, log, put_common, request_id
 from hub.web.written import Form, bytes_of
 
-# Lines that change who calls, for whom, or what the answer has to say.
-_TELLING = frozenset({"origin", "x-tenant-id"})
-
 # Told the bytes of the answer; None: there is none, and the connection is of no use any more.
 Told = Callable[[bytes | None], None]
 Read = Callable[[Services, Mapping[str, str], bytes], tuple[Draft, IdempotencyKey | None] | None]
@@ -46,8 +43,8 @@ class Straight:
         self, read: Read, method: str, path: str, fields: Mapping[str, str], body: bytes, told: Told
     ) -> Call | None:
         """Begins to store what was sent; None: it is not for here, and nothing was done."""
-        if not _TELLING.isdisjoint(fields) or len(body) > self.hub.options.max_body_bytes:
-            return None
+        if "origin" in fields or len(body) > self.hub.options.max_body_bytes:
+            return None  # a page has more to be told in the answer's head
         started = time.monotonic()
         try:
             found = read(self.hub, fields, body)
