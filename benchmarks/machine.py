@@ -20,6 +20,12 @@ def pinned(core: int, command: Sequence[str]) -> list[str]:
     return ["taskset", "-c", str(core if core in os.sched_getaffinity(0) else 0), *command]
 
 
+def pin(pid: int, core: int) -> None:
+    """The same for a process that runs already, and for what it starts from now on."""
+    if core in os.sched_getaffinity(0):
+        os.sched_setaffinity(pid, {core})
+
+
 def require_files(wanted: int) -> None:
     """Raises the limit of open files as far as it goes, for all children; SystemExit when that is too few."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks import built
-from benchmarks.machine import SERVER_CORE, pinned
+from benchmarks.machine import SERVER_CORE, pin, pinned
 from benchmarks.tokens import ROOM, SECRET
 from hub.cluster.embedded import EmbeddedValkey, dies_with_parent, free_port
 
@@ -100,8 +100,7 @@ def start_pinned(valkey: EmbeddedValkey) -> None:
     """Starts it on the servers' core."""
     valkey.start()
     assert valkey.pid is not None
-    if SERVER_CORE in os.sched_getaffinity(0):
-        os.sched_setaffinity(valkey.pid, {SERVER_CORE})
+    pin(valkey.pid, SERVER_CORE)
 
 
 class HubServer(Server):
