@@ -89,7 +89,7 @@ def fill(path: Path, events: int) -> None:
         )
         db.executemany(f"INSERT INTO events ({names}) VALUES ({', '.join('?' * 13)})", rows)
         db.executemany("INSERT INTO event_rooms VALUES (?, ?, ?, ?, ?, ?)", sorted(rooms))
-        offsets = [offset for _, room, offset, _, _ in rooms if room in MINE]
+        offsets = [offset for _, room, offset, *_ in rooms if room in MINE]
         when = rows[-1][-1]
         db.execute("INSERT INTO read_marks VALUES (?, ?, ?, ?)", (TENANT, USER, offsets[2000], when))
         marks = "tenant, user, offset, read, read_at, archived_at, deleted_at"

@@ -21,6 +21,7 @@ from hub.domain.access import DEFAULT_TENANT, ApiKey, Principal, Room, require_t
 from hub.domain.errors import RoomInvalid, TokenExpired, TokenInvalid
 from hub.domain.events import Position
 from hub.services.jwks import KeySource
+from hub.services.verified import Verified
 from hub.services.wire import dumps, loads
 
 MAX_TOKEN_BYTES = 8192
@@ -76,6 +77,7 @@ class Tokens:
         self._require_valid = require_valid
         self._create = create_tenants
         self._clock = clock
+        self._verified = Verified()
         self._known: set[str] = set()
         self._keys_seen: dict[str, tuple[ApiKey, float]] = {}  # with the time they were looked up
 
@@ -85,27 +87,33 @@ class Tokens:
             raise TokenInvalid("the token is too long")
         try:
             key = await self._keys.find(_header(token.partition(".")[0]))
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=self._algorithms,
-                audience=self._audience,
-                issuer=self._issuer,
-                leeway=LEEWAY,
-                options={
-                    "require": ["exp"],
-                    "verify_aud": self._audience is not None,
-                    "verify_sub": False,  # integers are read as strings
-                },
-            )
+            who = self._verified.find(token, key, now=self._clock() - LEEWAY)
+            if who is None:
+                who = principal_of(self._decoded(token, key))
+                self._verified.keep(token, key, who)
         except jwt.ExpiredSignatureError:
             raise TokenExpired("the token has expired") from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise TokenInvalid("the token is not valid") from None
-        who = principal_of(claims)
         await self.require_tenant(who.tenant)
         self._require_valid(who)  # last, so that nothing is awaited between this and its use
         return who
+
+    def _decoded(self, token: str, key: Any) -> Mapping[str, Any]:
+        """The claims, when all that can be judged without asking anybody is in order."""
+        return jwt.decode(
+            token,
+            key,
+            algorithms=self._algorithms,
+            audience=self._audience,
+            issuer=self._issuer,
+            leeway=LEEWAY,
+            options={
+                "require": ["exp"],
+                "verify_aud": self._audience is not None,
+                "verify_sub": False,  # integers are read as strings
+            },
+        )
 
     async def require_tenant(self, tenant: str) -> None:
         """Raises `TenantUnknown`, unless it exists or may be created now."""

@@ -32,6 +32,7 @@ from hub.store.patience import Patience
 from hub.store.trips import Begin, Found, Statement
 
 T = TypeVar("T")
+KEPT = 2  # connections of a SQLite that `fetch` has at hand, out of their pool
 RETRY_AFTER = 1.0  # seconds, told to whom the database did not answer
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,9 @@ class Database:
         self._logged_at = -math.inf
         self._connecting: set[asyncio.Future[Any]] = set()
         self._ending = ending
+        # What a pool does for each use costs as much as a small query. A server's connections go through it
+        # anyway: there it is found out that the server has closed them.
+        self._kept: list[AsyncConnection] | None = [] if self.dialect == "sqlite" else None
 
     @classmethod
     async def open(cls, url: str, *, pool: int = 10, timeout: float = 5.0) -> Database:
@@ -74,6 +78,10 @@ class Database:
         """Close every connection that is not in use; those in use close when they are given back."""
         if self._connecting:
             await asyncio.wait(self._connecting, timeout=self.timeout)
+        kept, self._kept = self._kept or [], None
+        for conn in kept:
+            with suppress(SQLAlchemyError):
+                await conn.close()
         for engine in {self._reader, self._writer}:
             with suppress(SQLAlchemyError, TimeoutError):
                 async with asyncio.timeout(self.timeout):
@@ -140,7 +148,7 @@ class Database:
 
     async def fetch(self, statements: Sequence[Statement], *, timeout: float | None = None) -> list[Found]:
         """The rows of statements in the driver's SQL, together; many times cheaper than `read`."""
-        async with self._connection(self._reader, timeout) as conn:
+        async with self._connection(self._reader, timeout, kept=self._kept) as conn:
             try:
                 found: list[Found] = await self._driver.fetch(_driver_of(conn), statements)
             except asyncio.CancelledError:
@@ -169,16 +177,23 @@ class Database:
                 return
 
     @asynccontextmanager
-    async def _connection(self, engine: AsyncEngine, timeout: float | None) -> AsyncIterator[AsyncConnection]:
+    async def _connection(
+        self, engine: AsyncEngine, timeout: float | None, *, kept: list[AsyncConnection] | None = None
+    ) -> AsyncIterator[AsyncConnection]:
         seconds = self.timeout if timeout is None else timeout
         patience = Patience(seconds)
         try:
             with patience:
-                conn = await self._connect(engine)
+                conn = kept.pop() if kept else await self._connect(engine)
+                well = False
                 try:
                     yield conn
+                    well = True
                 finally:
-                    await conn.__aexit__(None, None, None)
+                    if well and kept is not None and kept is self._kept and len(kept) < KEPT:
+                        kept.append(conn)
+                    else:
+                        await conn.__aexit__(None, None, None)
         except (SQLAlchemyError, *DRIVERS, asyncio.CancelledError) as error:
             if patience.cancelled and not isinstance(error, asyncio.CancelledError):
                 raise asyncio.CancelledError from error  # the driver failed over it

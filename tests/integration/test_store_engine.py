@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import event, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from hub.domain.errors import StoreUnavailable
@@ -314,3 +314,18 @@ async def test_connections_that_the_server_closed_are_replaced_unseen(
 async def test_a_server_that_is_not_there_is_unavailable(postgres: Postgres) -> None:
     with pytest.raises(StoreUnavailable):
         await Database.open("postgresql+psycopg://hub@127.0.0.1:1/hub", timeout=TIMEOUT)
+
+
+async def test_looks_find_a_connection_ready_and_one_that_failed_goes_back(sqlite_url: str) -> None:
+    db = await Database.open(sqlite_url)
+    made: list[object] = []
+    event.listen(db._reader.sync_engine, "checkout", lambda connection, *_: made.append(connection))
+    for _ in range(3):
+        assert await db.fetch([("SELECT 1", ())]) == [[(1,)]]
+    assert len(made) == 1
+    with pytest.raises(sqlite3.OperationalError):
+        await db.fetch([("SELECT nothing", ())])
+    assert await db.fetch([("SELECT 1", ())]) == [[(1,)]]
+    assert len(made) == 2
+    await db.close()
+    assert db._reader.sync_engine.pool.checkedout() == 0

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.domain.access import ApiKey, Principal
-from hub.domain.errors import Refusal, TenantUnknown, TokenExpired, TokenInvalid
+from hub.domain.errors import Refusal, TenantUnknown, TokenExpired, TokenInvalid, TokenRevoked
 from hub.domain.events import Position
 from hub.services.jwks import KeySource
 from hub.services.tokens import Tokens
+from hub.services.verified import Verified
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes!"
 NOW = 1_800_000_000
@@ -255,6 +256,69 @@ async def test_a_rotated_key_is_found_and_the_old_ones_outlive_a_missing_source(
     path.unlink()
     clock[0] = 3600.0
     assert await source.find({"alg": "ES256", "kid": "new"})
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tokens whose signature was checked."""
+    seen: list[str] = []
+    decode = jwt.decode
+
+    def noted(token: str, *arguments: Any, **options: Any) -> Any:
+        seen.append(token)
+        return decode(token, *arguments, **options)
+
+    monkeypatch.setattr("hub.services.tokens.jwt.decode", noted)
+    return seen
+
+
+async def test_a_good_token_is_verified_once_and_asked_about_each_time(decoded: list[str]) -> None:
+    asked: list[Principal] = []
+
+    def revoked_later(who: Principal) -> None:
+        asked.append(who)
+        if len(asked) > 2:
+            raise TokenRevoked("revoked")
+
+    service, token = tokens(require_valid=revoked_later), signed(claims(sid="s1"))
+    assert await service.principal(token) == await service.principal(token)
+    assert decoded == [token]
+    with pytest.raises(TokenRevoked):
+        await service.principal(token)
+    assert len(asked) == 3
+
+
+async def test_a_bad_token_is_not_remembered_as_good(decoded: list[str]) -> None:
+    service, token = tokens(), signed(claims(sub="a b"))
+    for _ in range(2):
+        with pytest.raises(TokenInvalid):
+            await service.principal(token)
+    assert decoded == [token, token]
+
+
+async def test_a_token_without_a_session_speaks_for_a_new_one_each_time(decoded: list[str]) -> None:
+    service, token = tokens(), signed(claims())
+    one, two = await service.principal(token), await service.principal(token)
+    assert one.session != two.session
+    assert one.session and two.session
+    assert decoded == [token]
+
+
+async def test_a_token_is_verified_again_when_it_has_ended_and_by_another_key(decoded: list[str]) -> None:
+    clock, end = [time.time()], int(time.time() + 600)
+    service, token = tokens(clock=lambda: clock[0]), signed(claims(exp=end))
+    await service.principal(token)
+    clock[0] = end + 29.0  # the leeway
+    await service.principal(token)
+    assert len(decoded) == 1
+    clock[0] = end + 31.0
+    await service.principal(token)
+    assert len(decoded) == 2
+    good = Verified()
+    good.keep(token, key := object(), Principal("acme", "42", expires_at=end))
+    assert good.find(token, key, now=0.0)
+    assert good.find(token, object(), now=0.0) is None
+    assert good.find(token, key, now=0.0) is None  # and so is the first, from then on
 
 
 @settings(max_examples=300, deadline=None)
