@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any, Protocol, Self
 
 from hub.domain.access import ADMIN
@@ -123,7 +124,9 @@ class Asked:
     ) -> Self:
         """`named`: the channels that the sender names; None: what the type says, escalation among it."""
         later = kind.escalate if named is None else {}
-        channels = tuple(c for c in outside(kind.channels if named is None else named) if c not in later)
+        channels = outside(kind.channels if named is None else named)
+        if later:
+            channels = tuple(channel for channel in channels if channel not in later)
         return cls(kind=kind, channels=channels, at=at, severity=severity, data=data, later=later)
 
     def words(self, reach: Reach) -> tuple[str, ...]:
@@ -147,6 +150,11 @@ def of_words(words: Iterable[str]) -> tuple[tuple[str, ...], dict[str, int]]:
 
 def outside(channels: Iterable[str]) -> tuple[str, ...]:
     """The channels that make deliveries, each once, in the order they were named."""
+    return _outside(tuple(channels))
+
+
+@lru_cache(1024)  # there are few ways to name five channels
+def _outside(channels: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(channel for channel in channels if channel != IN_APP))
 
 

@@ -34,8 +34,8 @@ MOMENT = 1.0  # seconds until the rest of a request must be there
 _LONGEST = MAX_HEAD + MAX_BODY
 _END = b"\r\n\r\n"
 # RFC 9112, sections 3 and 5: the request line, then a name, a colon and a value on each line.
-_LINE = re.compile(r"([A-Z]+) (/[!\"$-~]*) HTTP/1\.1\r\n")
-_FIELD = re.compile(r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*((?:[!-~]+(?:[\t ]+[!-~]+)*)?)[\t ]*\r\n", re.M)
+_LINE = re.compile(r"([A-Z]+) (/[!\"$-~]*) HTTP/1\.1")
+_FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*((?:[!-~]+(?:[\t ]+[!-~]+)*)?)[\t ]*")
 _LENGTH = re.compile(r"[0-9]{1,6}")
 # What takes a server to judge, and what may stand there only once.
 _FOREIGN = frozenset({"transfer-encoding", "expect", "upgrade", "content-encoding", "trailer"})
@@ -53,20 +53,22 @@ class Way(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """A request that has come, and the length of its bytes. `fields`: its header lines as they stand there;
-    `names`: the same by lower-case name, when none stands there twice."""
+    """A request that has come, and the length of its bytes. `names`: the values of its header `lines` by
+    lower-case name, when no name stands there twice."""
 
     way: Way
     method: str
     target: str
-    fields: Sequence[tuple[str, str]]
+    path: str
+    lines: Sequence[str]
     names: Mapping[str, str] | None
     body: bytes
     size: int
 
     @property
     def message(self) -> RawRequestMessage:
-        headers: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict(self.fields))
+        fields = [(found[1], found[2]) for line in self.lines if (found := _FIELD.fullmatch(line))]
+        headers: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict(fields))
         url = _url(self.target)
         return RawRequestMessage(
             self.method, self.target, HttpVersion11, headers, (), False, None, False, False, url
@@ -114,23 +116,19 @@ class ShortWay:
             if len(data) >= MAX_HEAD or self.way_of(data) is None:
                 raise Doubtful
             return None
-        head = data[: end + 2].decode("latin-1")
-        found = _LINE.match(head)
-        if found is None:
+        first, *lines = data[:end].decode("latin-1").split("\r\n")
+        method, target, path = _asked(first)
+        way = self._ways.get((method, path))
+        if way is None or len(lines) > MAX_LINES:
             raise Doubtful
-        method, target = found.groups()
-        fields = _FIELD.findall(head, found.end())
-        way = self._ways.get((method, target.partition("?")[0]))
-        if way is None or not len(fields) == head.count("\n") - 1 <= MAX_LINES:
-            raise Doubtful
-        names = {name.lower(): value for name, value in fields}
+        names = dict(map(_field, lines))
         if not _FOREIGN.isdisjoint(names) or "host" not in names:
             raise Doubtful
         if names.get("connection", "keep-alive").lower() != "keep-alive":
             raise Doubtful
-        if len(names) < len(fields):
-            twice = Counter(name.lower() for name, _ in fields)
-            if any(twice[name] > 1 for name in _SINGLE):
+        if len(names) < len(lines):
+            count = Counter(_field(line)[0] for line in lines)
+            if any(count[name] > 1 for name in _SINGLE):
                 raise Doubtful
         length = _length(names["content-length"]) if "content-length" in names else 0
         size = end + 4 + length
@@ -138,8 +136,8 @@ class ShortWay:
             raise Doubtful
         if len(data) < size:
             return None
-        single = names if len(names) == len(fields) else None
-        return Whole(way, method, target, fields, single, data[end + 4 : size], size)
+        single = names if len(names) == len(lines) else None
+        return Whole(way, method, target, path, lines, single, data[end + 4 : size], size)
 
     async def close(self, patience: float) -> None:
         """End the connections: the idle ones now, the others when they have their answer or are late."""
@@ -275,8 +273,7 @@ class Talk(asyncio.Protocol):
         read, names = whole.way.straight, whole.names
         if read is None or names is None:
             return None
-        path = whole.target.partition("?")[0]
-        return self._way.straight.begin(read, whole.method, path, names, whole.body, self._told)
+        return self._way.straight.begin(read, whole.method, whole.path, names, whole.body, self._told)
 
     async def _answer(self, whole: Whole) -> None:
         """Runs in a task of its own, with what is bound to the request's context."""
@@ -348,6 +345,26 @@ def _ways(app: web.Application) -> Iterable[tuple[str, Way]]:
         for middleware in reversed(app.middlewares):
             handle = partial(middleware, handler=handle)
         yield path, Way(handle, match, short[route.method, path])
+
+
+# Clients send the same lines again and again.
+@lru_cache(maxsize=256)
+def _asked(line: str) -> tuple[str, str, str]:
+    """The method, the target and its path. Raises `Doubtful`."""
+    found = _LINE.fullmatch(line)
+    if found is None:
+        raise Doubtful
+    method, target = found.groups()
+    return method, target, target.partition("?")[0]
+
+
+@lru_cache(maxsize=1024)
+def _field(line: str) -> tuple[str, str]:
+    """The lower-case name and the value. Raises `Doubtful`."""
+    found = _FIELD.fullmatch(line)
+    if found is None:
+        raise Doubtful
+    return found[1].lower(), found[2]
 
 
 def _length(given: str) -> int:
