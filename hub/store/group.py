@@ -85,7 +85,7 @@ class GroupCommit:
         return await future
 
     def enter(self, entries: Sequence[Entry], answer: Answer) -> None:
-        """The same for who does not wait: `answer` is told, soon after the commit; it must not raise."""
+        """The same for who does not wait: `answer` is told, soon after the commit."""
         if self._closing or self._writer is None:
             raise Draining
         self._waiting.append(Submission(entries, asyncio.get_running_loop().time(), answer))
@@ -140,8 +140,12 @@ class GroupCommit:
     def _settle(self, taken: Sequence[Submission]) -> None:
         self._announce(taken)
         for submission in taken:
-            if not submission.answer.done():
+            if submission.answer.done():
+                continue
+            try:
                 submission.answer.set_result([_settled(entry) for entry in submission.entries])
+            except Exception:  # the others are told all the same
+                log.exception("somebody could not be told what was stored", action="answer_failed")
 
     def _announce(self, submissions: Sequence[Submission]) -> None:
         stored = [

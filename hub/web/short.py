@@ -263,9 +263,8 @@ class Talk(asyncio.Protocol):
             return
         way.unfinished.discard(self)
         self._got = self._got[whole.size :]
-        if (call := self._straight(whole)) is not None:
-            if not call.done():
-                self._call = call
+        self._call = self._straight(whole)
+        if self._call is not None:
             return
         self.task = asyncio.get_running_loop().create_task(self._answer(whole))
 

@@ -56,8 +56,8 @@ class Straight:
         try:
             if not self.hub.ingest.begin(*found, call):
                 call.wait_for(*found)
-        except Exception as fault:
-            call.fail(fault)
+        except Exception as fault:  # soon, not now: the next request may be waiting behind this one
+            asyncio.get_running_loop().call_soon(call.fail, fault)
         return call
 
     def accepted(self, id: str, body: bytes, *, replayed: bool) -> bytes:

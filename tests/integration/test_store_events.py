@@ -222,6 +222,21 @@ async def test_a_listener_that_fails_fails_nobody_else(database: Database) -> No
 # -- offsets -----------------------------------------------------------------------------------------
 
 
+async def test_who_fails_when_it_is_told_keeps_nobody_else_waiting(log: EventLog) -> None:
+    class Broken:
+        def done(self) -> bool:
+            return False
+
+        def cancel(self) -> None: ...
+
+        def set_result(self, outcomes: object) -> None:
+            raise RuntimeError("a mistake")
+
+    log.enter(an_append(), Broken())
+    appended = await asyncio.wait_for(log.append(an_append()), 10)
+    assert offset(appended) == 2
+
+
 async def test_many_writers_get_contiguous_offsets(url: str) -> None:
     async with opened_log(url) as one, opened_log(url, max_group=7) as two:
         stored = await asyncio.gather(*((one, two)[number % 2].append(an_append()) for number in range(300)))

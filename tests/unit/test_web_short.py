@@ -220,6 +220,19 @@ async def test_a_client_that_leaves_while_its_notification_is_stored_is_not_wait
     assert [line["status"] for line in lines if line["event"] == "http.answered"] == [499]
 
 
+async def test_many_refused_at_once_are_answered_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> bool:
+        raise StoreUnavailable
+
+    async with doors(short=True) as web, talking(web) as raw:
+        monkeypatch.setattr(web.hub, "begin", refuse)
+        count = 1000
+        await raw.write(request() * count)
+        for _ in range(count):
+            assert b" 503 " in await answered(raw)
+        assert web.long == 0
+
+
 async def test_closing_waits_for_a_notification_that_is_being_stored() -> None:
     async with AsyncExitStack() as stack:
         async with doors(short=True) as web:
