@@ -3,7 +3,8 @@
 aiohttp waits for that as long as for the next request of a connection it knows, with a task and some 20 KB
 for each. Here a connection costs a protocol object and what it has sent. It has to send the head within a
 deadline and a size; then it is handed on with all its bytes, past aiohttp when somebody takes it. When too
-many are silent, the oldest has to go. Does not know what a request means.
+many are silent, the oldest has to go. Those who come to stay are handed on a few in each turn of the event
+loop, so that a crowd of them holds up nobody else. Does not know what a request means.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from hub.domain.errors import HeadTimeout, HeadTooLarge, Invalid, Refusal
 from hub.realtime.deadlines import Deadlines
 from hub.services.wire import dumps
 from hub.web import problems
+from hub.web.turns import Turns
 
 MAX_HEAD = 64 << 10  # bytes
+TURN = 0.01  # seconds of each turn of the event loop for those who come to stay
 _ENDS = (b"\n\r\n", b"\n\n")  # the second is for the parser to refuse
 _LOOK_BACK = 2  # an end may have begun in what came before
 
@@ -43,14 +46,18 @@ class Arrival(asyncio.Protocol):
         if not self._got[:1].isalpha() and self._got:
             self.refuse(Invalid("this is not HTTP"))
         elif any(self._got.find(end, max(0, seen - _LOOK_BACK)) >= 0 for end in _ENDS):
-            transport, self.transport = self.transport, None
-            self._arrivals.hand_on(self, transport, self._got)
+            self._arrivals.whole(self, self._got)
         elif len(self._got) > MAX_HEAD:
             self.refuse(HeadTooLarge(f"a request's head has at most {MAX_HEAD} bytes"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         self._arrivals.went(self)
+
+    def give(self) -> tuple[asyncio.Transport | None, bytes]:
+        """The connection is somebody else's from here on; None: it has ended."""
+        transport, self.transport = self.transport, None
+        return transport, self._got
 
     def late(self) -> None:
         """Its time is over. Who has said nothing is told nothing."""
@@ -71,7 +78,8 @@ class Arrivals:
     """All arrivals of a process; calling it makes the protocol for one, as `create_server` wants it.
 
     `take` may make the connection its own, given what it has sent, and says whether it did; else `onward`
-    makes the protocol that takes over. `timeout` in seconds; `most` that wait at a time.
+    makes the protocol that takes over. `stays` says of a head whether its connection comes to stay.
+    `timeout` in seconds; `most` that wait at a time.
     """
 
     def __init__(
@@ -81,11 +89,15 @@ class Arrivals:
         timeout: float,
         most: int,
         take: Callable[[asyncio.Transport, bytes], bool] | None = None,
+        stays: Callable[[bytes], bool] = lambda head: False,
+        turn: float = TURN,
     ) -> None:
         self._onward = onward
         self._take = take
+        self._stays = stays
         self._most = most
         self._waiting: Deadlines[Arrival] = Deadlines(timeout, Arrival.late)
+        self._staying: Turns[Arrival] = Turns(self._hand_on, seconds=turn)
 
     def __call__(self) -> Arrival:
         return Arrival(self)
@@ -100,9 +112,24 @@ class Arrivals:
 
     def went(self, arrival: Arrival) -> None:
         self._waiting.discard(arrival)
+        self._staying.discard(arrival)
 
-    def hand_on(self, arrival: Arrival, transport: asyncio.Transport, data: bytes) -> None:
+    def whole(self, arrival: Arrival, data: bytes) -> None:
+        """The head is there, and maybe more behind it."""
+        if arrival in self._staying:
+            if len(data) > MAX_HEAD:
+                arrival.refuse(HeadTooLarge(f"a request's head has at most {MAX_HEAD} bytes"))
+            return
         self._waiting.discard(arrival)
+        if self._stays(data) and len(self._staying) < self._most:
+            self._staying.add(arrival)
+        else:
+            self._hand_on(arrival)
+
+    def _hand_on(self, arrival: Arrival) -> None:
+        transport, data = arrival.give()
+        if transport is None or transport.is_closing():
+            return
         if self._take is not None and self._take(transport, data):
             return
         protocol = self._onward()
@@ -115,6 +142,10 @@ class Arrivals:
         while self._waiting:
             self._waiting.hurry()
         self._waiting.close()
+        for arrival in self._staying:
+            if arrival.transport is not None:
+                arrival.transport.abort()
+        self._staying.close()
 
 
 def _answer(refusal: Refusal) -> bytes:

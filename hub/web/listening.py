@@ -16,8 +16,9 @@ from aiohttp import web
 from hub.realtime.outflow import set_user_timeout
 from hub.web.arrivals import Arrivals
 from hub.web.front import Front
+from hub.web.routing import TABLE
 from hub.web.short import ShortWay
-from hub.web.sockets import Sockets
+from hub.web.sockets import PATH, Sockets
 
 BACKLOG = 4096
 # The longest line of a request's head: a token has up to 8 KiB, and its address may hold it.
@@ -55,6 +56,8 @@ class Listening:
             max_line_size=MAX_LINE,
             max_field_size=MAX_LINE,
         )
+        streams = [route.path for route in app[TABLE] if not route.head]
+        self._lasting = frozenset(path.encode() for path in (PATH, *streams))
         self._arrivals: Arrivals | None = None
         self._short: ShortWay | None = None
         self._server: asyncio.Server | None = None
@@ -72,6 +75,7 @@ class Listening:
             timeout=self._options.head_timeout,
             most=self._options.most_silent,
             take=lambda transport, data: self._front.take(transport, data) or short.take(transport, data),
+            stays=self._stays,
         )
         self._server = await asyncio.get_running_loop().create_server(
             self._arrivals,
@@ -84,6 +88,12 @@ class Listening:
         )
         for sock in self._server.sockets:
             set_user_timeout(sock)
+
+    def _stays(self, head: bytes) -> bool:
+        """Whether it opens a connection that will last; a transport that is known (`sid`) is in already."""
+        method, _, rest = head[:MAX_LINE].partition(b" ")
+        path, _, query = rest.partition(b" ")[0].partition(b"?")
+        return method == b"GET" and path in self._lasting and b"sid=" not in query
 
     def stop(self) -> None:
         """Nobody comes in any more; who has not asked for anything yet is sent away."""

@@ -6,6 +6,7 @@ hundredth) is printed, and shown by `make chaos`.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,12 +39,12 @@ def p99_ms(seconds: Sequence[float]) -> float:
     return round(ordered[int(len(ordered) * 0.99)] * 1000, 1) if ordered else 0.0
 
 
-def lag_p99(before: Mapping[float, int], after: Mapping[float, int]) -> str:
-    """What 99 of 100 looks between the two found the event loop late by, at most."""
+def lag_p99(before: Mapping[float, int], after: Mapping[float, int]) -> float:
+    """Seconds that 99 of 100 looks between the two found the event loop late by, at most; inf of none."""
     grown = {limit: after[limit] - before.get(limit, 0) for limit in sorted(after)}
     total = max(grown.values(), default=0)
     enough = [limit for limit, count in grown.items() if count >= total * 0.99]
-    return f"<= {enough[0]:g} s" if total else "unknown"
+    return enough[0] if total else math.inf
 
 
 def rss(pid: int) -> int:

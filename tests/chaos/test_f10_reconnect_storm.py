@@ -1,7 +1,8 @@
 """F10: everybody reconnects at once, with a cursor, after the hub was killed and started again.
 
 Events were stored in between that nobody has seen. All are back and caught up, without a hole and with
-nothing twice, and somebody who was there before is not held up.
+nothing twice, and somebody who was there before is not held up: in the long form the hub's own measure of its
+event loop is held to that.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.chaos.scale import lag_p99, p99_ms, patience, report, scaled
+from tests.chaos.scale import LONG, lag_p99, p99_ms, patience, report, scaled
 from tests.chaos.targets import under_fire
 from tests.chaos.wires import Client, Reader, Refused
 
 CLIENTS = scaled(300, 10_000)
 BEFORE, MISSED = 20, scaled(50, 20)  # events
 BACK_SECONDS = 60.0
+LATE_SECONDS = 1.0  # the hub's event loop, p99
 AT_ONCE = 500  # first connects under way; what is tested comes later
 PAUSE_SECONDS = 1.0  # a client's, when it was refused
 
@@ -74,14 +76,16 @@ async def test_all_come_back_at_once_and_have_missed_nothing(tmp_path: Path) -> 
             last = await target.post(5)  # live events, while replays are written
             await asyncio.gather(*storm)
             await asyncio.gather(*(one.reaches(last) for one in [*clients, bystander]))
+        late = lag_p99(before, await target.lateness())
         report(
             "F10",
             clients=CLIENTS,
             back_after_s=round(max(delays), 1),
             back_p99_ms=p99_ms(delays),
-            loop_late_p99=lag_p99(before, await target.lateness()),
+            loop_late_p99_s=late,
             bystander_p99_ms=p99_ms(bystander.delays),
         )
+        assert late <= LATE_SECONDS or not LONG
         for one in clients:
             assert not one.faults
             assert one.seen == list(range(1, last + 1))

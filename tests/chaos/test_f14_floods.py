@@ -80,7 +80,7 @@ async def test_a_flood_of_handshakes_fills_only_its_own_address(tmp_path: Path) 
             sent=FLOOD,
             let_in=FLOOD - len(refused),
             gone_after_s=round(gone, 1),
-            loop_late_p99=lag_p99(before, await target.lateness()),
+            loop_late_p99_s=lag_p99(before, await target.lateness()),
             legal_p99_ms=p99_ms(took),
             without_flood_ms=p99_ms(calm),
         )

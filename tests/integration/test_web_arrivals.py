@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from hub.web.arrivals import MAX_HEAD, Arrivals
+from hub.web.arrivals import MAX_HEAD, Arrival, Arrivals
 from tests.buses import eventually
 from tests.realtime import Raw, on_both_loops
 
@@ -43,6 +43,63 @@ async def opened(stack: AsyncExitStack, port: int) -> Raw:
     raw = await Raw.open(port)
     stack.callback(raw.close)
     return raw
+
+
+class Line:
+    """Stands where a transport stands."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.written = b""
+
+    def is_closing(self) -> bool:
+        return self.ended
+
+    def abort(self) -> None:
+        self.ended = True
+
+    close = abort
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+
+@on_both_loops
+async def test_who_comes_to_stay_has_a_turn_and_holds_up_nobody_else() -> None:
+    taken: list[bytes] = []
+
+    def take(transport: asyncio.Transport, data: bytes) -> bool:
+        taken.append(data.split()[1])
+        return True
+
+    def come(path: str) -> Line:
+        line, arrival = Line(), arrivals()
+        arrival.connection_made(line)  # type: ignore[arg-type]
+        arrival.data_received(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+        comers[path] = arrival
+        return line
+
+    comers: dict[str, Arrival] = {}
+    arrivals = Arrivals(
+        asyncio.Protocol, timeout=20.0, most=4, take=take, stays=lambda head: b"stay" in head, turn=0.0
+    )
+    lines = [come(f"/stay{number}") for number in range(5)]
+    come("/go")
+    assert taken == [b"/stay0", b"/go"]  # the others wait for the next turns
+    comers["/stay1"].connection_lost(None)
+    comers["/stay2"].data_received(b"x" * MAX_HEAD)
+    assert lines[2].written.startswith(b"HTTP/1.1 431 ")
+    come("/stay5")
+    await asyncio.sleep(0)
+    assert taken == [b"/stay0", b"/go", b"/stay3"]
+    for number in range(6, 8):
+        come(f"/stay{number}")
+    come("/stay8")  # there is no more room to wait in: others shall judge it
+    assert taken[3:] == [b"/stay8"]
+    arrivals.close()
+    assert lines[4].ended
+    await asyncio.sleep(0)
+    assert taken[4:] == []
 
 
 @on_both_loops
