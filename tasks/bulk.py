@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import Any
 
+import orjson
 import structlog
 from kombu.transport import redis, virtual
 from kombu.utils.json import dumps, loads
@@ -38,12 +39,13 @@ class Notes(_RedisQoS):  # type: ignore[misc]
         super().__init__(*args, **options)
         self._done: list[str] = []
 
-    def hold(self, messages: list[Any]) -> None:
-        """Note all of these. Raises what the connection raises."""
+    def hold(self, messages: list[Any], raw: list[bytes | None]) -> None:
+        """Note all of these, which came as `raw`. Raises what the connection raises."""
         now = time.time()
+        notes = {one.delivery_tag: _note(one, text) for one, text in zip(messages, raw, strict=True)}
         with self.channel.exchange() as pipe:
-            pipe.zadd(self.unacked_index_key, {message.delivery_tag: now for message in messages})
-            pipe.hset(self.unacked_key, mapping={one.delivery_tag: _note(one) for one in messages})
+            pipe.zadd(self.unacked_index_key, dict.fromkeys(notes, now))
+            pipe.hset(self.unacked_key, mapping=notes)
         for message in messages:
             _QoS.append(self, message, message.delivery_tag)
 
@@ -104,9 +106,9 @@ class Channel(_RedisChannel):  # type: ignore[misc]
         """Take what else waits, note it all, then hand it out."""
         free = self.qos.can_consume_max_estimate()
         more = min(MOST, MOST if free is None else free) - 1
-        waiting = self.bulk_client.rpop(queue, more) if more > 0 else None
-        messages = [self.Message(raw, channel=self) for raw in (first, *map(loads, waiting or ()))]
-        self.qos.hold(messages)
+        waiting: list[bytes] = (self.bulk_client.rpop(queue, more) if more > 0 else None) or []
+        messages = [self.Message(read, channel=self) for read in (first, *map(_read, waiting))]
+        self.qos.hold(messages, [None, *waiting])
         for message in messages:
             callback(message)
 
@@ -135,8 +137,16 @@ class Transport(_RedisTransport):  # type: ignore[misc]
             channel.qos.forget()
 
 
-def _note(message: Any) -> str:
-    """As kombu writes it, which reads it when it gives a message back."""
+def _read(raw: bytes) -> Any:
+    """A message as kombu reads it, which looks everywhere for values of its own kinds; few have any."""
+    if b'"__type__"' in raw:
+        return loads(raw)  # type: ignore[no-untyped-call]
+    return orjson.loads(raw)
+
+
+def _note(message: Any, raw: bytes | None) -> bytes:
+    """As kombu writes it, which reads it when it gives a message back. `raw` is the message as it came."""
+    if raw is None:
+        raw = dumps(message._raw).encode()  # type: ignore[no-untyped-call]
     where = message.delivery_info
-    note: str = dumps([message._raw, where["exchange"], where["routing_key"]])  # type: ignore[no-untyped-call]
-    return note
+    return b"[%b,%b,%b]" % (raw, orjson.dumps(where["exchange"]), orjson.dumps(where["routing_key"]))

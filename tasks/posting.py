@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import orjson
 import structlog
 from celery.exceptions import InvalidTaskError
 from celery.utils.log import get_logger
@@ -43,7 +44,7 @@ class Posting:
 
         def take(message: Any, _body: Any, ack: Callable[..., Any], *_: Any) -> None:
             """In the consumer's thread, which refuses the message when this raises."""
-            delivery = _delivery_of(message.decode())
+            delivery = _delivery_of(_body_of(message))
             self._runtime.spawn(lambda hub: self._do(hub, delivery, lambda: ack(celery_log, errors)))
 
         return take
@@ -72,6 +73,16 @@ class Posting:
         acks, self._acks = self._acks, []
         for ack in acks:
             ack()
+
+
+def _body_of(message: Any) -> Any:
+    """Raises what Celery refuses a message for."""
+    if message.content_type != "application/json":
+        return message.decode()
+    try:
+        return orjson.loads(message.body)
+    except ValueError as fault:
+        raise InvalidTaskError("the message is no JSON") from fault
 
 
 def _delivery_of(body: Any) -> str:

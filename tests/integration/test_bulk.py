@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -61,6 +62,24 @@ def test_what_waits_is_taken_at_once_as_far_as_the_prefetch_allows(taken: Taken)
     assert taken.counted() == (30 - PREFETCH, 0, 0)
     taken.connection.drain_events(timeout=5)
     assert len(taken.messages) == 30
+
+
+def test_values_of_kombus_own_kinds_come_through_and_are_noted(taken: Taken) -> None:
+    when = datetime(2026, 11, 26, 15, tzinfo=UTC)
+    with taken.app.producer_pool.acquire(block=True) as producer:
+        taken.app.send_task(
+            EMAIL, ("later",), queue=EMAIL, routing_key=EMAIL, producer=producer, headers={"when": when}
+        )
+    while len(taken.messages) < 31:
+        taken.connection.drain_events(timeout=5)
+        for message in taken.messages:
+            if not message.acknowledged and message.headers.get("when") is None:
+                message.ack()
+    last = taken.messages[-1]
+    assert last.headers["when"] == when
+    taken.channel.qos.restore_by_tag(last.delivery_tag)
+    taken.connection.drain_events(timeout=5)
+    assert taken.messages[-1].headers["when"] == when
 
 
 def test_kombu_gives_back_what_a_dead_worker_has_noted(taken: Taken, valkey: Valkey) -> None:
