@@ -10,6 +10,7 @@ import pytest
 from hub.domain.errors import StoreUnavailable
 from hub.domain.events import Cursor
 from tests.doors import ANA, EXPIRED, ID, KEY, USER, Doors, Page, doors
+from tests.names import cut
 
 NO_FILTER: dict[str, Any] = {
     "read": None,
@@ -76,7 +77,7 @@ BAD_QUERIES = [
 ]
 
 
-@pytest.mark.parametrize(("query", "fields"), BAD_QUERIES, ids=lambda value: str(value)[:24])
+@pytest.mark.parametrize(("query", "fields"), BAD_QUERIES, ids=cut(24))
 async def test_a_bad_query_is_refused_by_name(web: Doors, query: str, fields: set[str]) -> None:
     answer = await web.get(f"/notifications?{query}", headers=USER)
     assert answer.refused == (422, "validation_failed")

@@ -11,6 +11,7 @@ import pytest
 from hub.domain.drafts import Contact, Draft
 from hub.domain.errors import RateLimited, StoreUnavailable, TypeUnknown
 from tests.doors import ID, KEY, USER, Doors, doors
+from tests.names import cut
 
 GOOD = {"type": "booking.created", "to": "user:42"}
 PLATFORM = {"Authorization": "Bearer hub_platform"}
@@ -257,7 +258,7 @@ BAD_BATCHES = [
 ]
 
 
-@pytest.mark.parametrize(("body", "fields"), BAD_BATCHES, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("body", "fields"), BAD_BATCHES, ids=cut(30))
 async def test_a_batch_that_is_none_is_refused_whole(web: Doors, body: Any, fields: set[str]) -> None:
     answer = await web.post("/notifications/batch", body, headers=KEY)
     assert answer.refused == (422, "validation_failed")
@@ -325,7 +326,7 @@ BAD_EVENTS = [
 ]
 
 
-@pytest.mark.parametrize(("body", "fields"), BAD_EVENTS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("body", "fields"), BAD_EVENTS, ids=cut(40))
 async def test_a_bad_event_is_refused(web: Doors, body: Any, fields: set[str]) -> None:
     answer = await web.post("/events", body, headers=KEY)
     assert answer.refused == (422, "validation_failed")

@@ -9,6 +9,7 @@ import pytest
 
 from hub.services.wire import dumps
 from tests.doors import EXPIRED, ID, KEY, REVOKED, Doors, doors
+from tests.names import cut
 
 GOOD = {"type": "booking.created", "to": "user:42"}
 PLATFORM = {"Authorization": "Bearer hub_platform"}
@@ -56,7 +57,7 @@ BAD_BYTES = [
 ]
 
 
-@pytest.mark.parametrize(("body", "status", "code"), BAD_BYTES, ids=lambda value: str(value)[:24])
+@pytest.mark.parametrize(("body", "status", "code"), BAD_BYTES, ids=cut(24))
 @pytest.mark.parametrize("path", ["/notifications", "/events"])
 async def test_an_unreadable_body_is_refused(
     web: Doors, path: str, body: bytes, status: int, code: str
@@ -156,7 +157,7 @@ BAD_FIELDS = [
 ]
 
 
-@pytest.mark.parametrize(("body", "fields"), BAD_FIELDS, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("body", "fields"), BAD_FIELDS, ids=cut(60))
 async def test_every_bad_field_is_named_and_nothing_is_stored(
     web: Doors, body: Any, fields: set[str]
 ) -> None:
@@ -221,7 +222,7 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("headers", "status", "code"), WHO)
-@pytest.mark.parametrize(("method", "path", "body"), ROUTES, ids=lambda value: str(value)[:24])
+@pytest.mark.parametrize(("method", "path", "body"), ROUTES, ids=cut(24))
 async def test_a_backend_route_takes_only_a_key_that_may(
     web: Doors, method: str, path: str, body: Any, headers: dict[str, str], status: int, code: str
 ) -> None:

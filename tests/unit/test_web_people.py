@@ -9,6 +9,7 @@ import pytest
 
 from hub.domain.drafts import Contact
 from tests.doors import KEY, Doors, doors
+from tests.names import cut
 
 PLATFORM = {"Authorization": "Bearer hub_platform", "X-Tenant-Id": "other"}
 
@@ -88,7 +89,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("body", "fields"), BAD, ids=lambda value: str(value)[:50])
+@pytest.mark.parametrize(("body", "fields"), BAD, ids=cut(50))
 async def test_a_bad_contact_is_refused_by_field(web: Doors, body: Any, fields: set[str]) -> None:
     answer = await web.call("PUT", "/users/ana", json=body, headers=KEY)
     assert answer.refused == (422, "validation_failed")
@@ -129,7 +130,7 @@ BAD_BATCHES = [
 ]
 
 
-@pytest.mark.parametrize(("body", "fields"), BAD_BATCHES, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("body", "fields"), BAD_BATCHES, ids=cut(30))
 async def test_a_batch_with_one_bad_person_stores_nobody(web: Doors, body: Any, fields: set[str]) -> None:
     answer = await web.call("PUT", "/users/batch", json=body, headers=KEY)
     assert answer.refused == (422, "validation_failed")
