@@ -54,13 +54,25 @@ def _registry() -> Registry:
 
 def types() -> str:
     """The registry of event types as a table."""
-    lines = ["| type | sent as | also accepted | channels | severity | kept |", "|---|---|---|---|---|---|"]
+    lines = ["| type | sent as | also accepted | channels | severity | rules |", "|---|---|---|---|---|---|"]
     for name, kind in _registry().types.items():
         aliases = ", ".join(f"`{alias}`" for alias in kind.aliases)
-        kept = f"{kind.ttl_days} days" if kind.ttl_days else ""
-        cells = (f"`{name}`", f"`{kind.wire}`", aliases, ", ".join(kind.channels), kind.severity, kept)
+        channels = ", ".join(kind.channels)
+        cells = (f"`{name}`", f"`{kind.wire}`", aliases, channels, kind.severity, _rules(kind))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _rules(kind: Any) -> str:
+    """What else is said of a type, in words."""
+    said = [f"kept {kind.ttl_days} days"] if kind.ttl_days else []
+    said += [] if kind.mutable else ["cannot be muted"]
+    said += [f"{channel} after {seconds // 60} min unless seen" for channel, seconds in kind.escalate.items()]
+    if kind.throttle:
+        said.append(f"outside at most {kind.throttle.most} in {kind.throttle.seconds // 60} min")
+    if kind.digest:
+        said.append(f"gathered for {kind.digest.window // 60} min")
+    return "; ".join(said)
 
 
 def commands() -> str:
@@ -114,6 +126,7 @@ TABLES = {
     "suppressions": "addresses that get nothing any more, hashed",
     "push_subscriptions": "browsers that get web push",
     "templates": "a tenant's own words in place of the hub's",
+    "type_rules": "what a tenant says of an event type in place of the registry",
     "spent": "how much of a budget is spent, by window",
     "api_keys": "keys of backends, hashed",
     "idempotency_keys": "what was answered to which key",

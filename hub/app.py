@@ -41,8 +41,9 @@ from hub.cluster.tickets import Tickets
 from hub.domain.access import SCOPES
 from hub.domain.delivery import DeliveryUpdate, Status
 from hub.domain.errors import Refusal
-from hub.domain.events import Event
+from hub.domain.events import Event, Registry
 from hub.domain.routing import Reach
+from hub.domain.rules import Types
 from hub.metrics import Metrics
 from hub.realtime.fanout import Fanout
 from hub.realtime.lag import LoopLag
@@ -82,6 +83,7 @@ from hub.services.shipped import Shipped
 from hub.services.suppressions import SuppressionService
 from hub.services.templates import Bound, TemplatesService
 from hub.services.timers import Timers
+from hub.services.types import TypesService
 from hub.services.unsubscribe import UnsubscribeLinks, UnsubscribeService
 from hub.services.upkeep import DRAIN_SPREAD_MS, Upkeep
 from hub.services.whereabouts import Whereabouts
@@ -114,6 +116,7 @@ from hub.store.suppressions import Suppressions
 from hub.store.templates import TemplateRows
 from hub.store.tenants import Tenants
 from hub.store.trail import Trail
+from hub.store.type_rules import TypeRuleRows
 from hub.web.background import Background
 from hub.web.events import Pace
 from hub.web.plain import Plain
@@ -149,10 +152,11 @@ def utc_now() -> datetime:
 class Hub:
     """All parts of one process, and their life."""
 
-    def __init__(self, settings: Settings, db: Database) -> None:
+    def __init__(self, settings: Settings, db: Database, registry: Registry) -> None:
         self.settings = settings
         self.options = web_options(settings)
-        self.registry = registry()
+        self.registry = registry
+        types = Types(registry)
         self.db = db
         self._background = Background()
         self._draining = False
@@ -202,7 +206,7 @@ class Hub:
             log=self.log,
             require_valid=self.revocations.require_valid,
         )
-        self.links = UnsubscribeLinks(settings.link_secret, self.registry, public_url=settings.public_url)
+        self.links = UnsubscribeLinks(settings.link_secret, types, public_url=settings.public_url)
         words = Shipped(public_url=settings.public_url)
         own = TemplateRows(db)
         self._overrides = overrides(settings, own, self.publish, words)
@@ -224,13 +228,22 @@ class Hub:
             tenant=self.tokens.require_tenant,
             clock=utc_now,
         )
+        self.types = TypesService(
+            types,
+            TypeRuleRows(db),
+            self.publish,
+            most=settings.types_per_tenant,
+            custom_types=settings.custom_types,
+            tenant=self.tokens.require_tenant,
+            clock=utc_now,
+        )
         self._providers = providers(settings, self.outbox.add)
         channels = frozenset(self._providers)
         reach = Reach(channels, settings.countries)
         locations = Locations(self.redis, prefix=settings.redis_prefix, seconds=settings.location_seconds)
         self.whereabouts = Whereabouts(locations)
         self.ingest = Ingest(
-            registry=self.registry,
+            types=types,
             log=self.log,
             people=people,
             scheduled=scheduled,
@@ -262,7 +275,7 @@ class Hub:
         preferences = Preferences(db)
         self.preferences = PreferencesService(
             preferences,
-            self.registry,
+            types,
             self.fanout,
             self.publish,
             tenant=self.tokens.require_tenant,
@@ -315,7 +328,7 @@ class Hub:
             clock=utc_now,
             chance=random.random,
             patience=patience(settings),
-            gates=Gates(self.registry, reach, budgets(settings)),
+            gates=Gates(types, reach, budgets(settings)),
         )
         self.push = PushService(
             PushSubscriptions(db),
@@ -359,7 +372,7 @@ class Hub:
                 Expansions(db),
                 people,
                 preferences,
-                registry=self.registry,
+                types=types,
                 reach=reach,
                 clock=utc_now,
                 new_id=new_id,
@@ -416,8 +429,9 @@ class Hub:
         await self.bus.open()
         await self.revocations.look()
         self._background.spawn(self.revocations.watch())
-        await self._overrides.look()
-        self._background.spawn(self._overrides.watch())
+        for news in (self._overrides.news, self.types.news):
+            await news.look()
+            self._background.spawn(news.watch())
         self._background.spawn(self._end_revoked())
         self._background.spawn(self.recount.run())
         await self.presence.open()
@@ -525,7 +539,8 @@ async def build(settings: Settings) -> Hub:
     """A hub by these settings, not open yet. Raises `SettingsRefused`."""
     settings.require_safe()
     callback_readers(settings)  # a key that is none is refused before anything is open
+    types = registry(settings.types_file)  # as is a file of types that cannot be followed
     db = await Database.open(
         settings.database, pool=settings.database_pool, timeout=settings.database_timeout
     )
-    return Hub(settings, db)
+    return Hub(settings, db, types)

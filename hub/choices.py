@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from redis.asyncio import Redis
@@ -23,7 +24,7 @@ from hub.domain.access import Principal
 from hub.domain.breaker import Rules
 from hub.domain.budgets import Budgets
 from hub.domain.drafts import Draft
-from hub.domain.events import Registry
+from hub.domain.events import Registry, is_protocol_name
 from hub.providers.post import Reader
 from hub.providers.receipt import Provider
 from hub.realtime.fanout import Fanout
@@ -48,16 +49,48 @@ from hub.store.stats import Statistics
 from hub.store.templates import TemplateRows
 from hub.store.tenants import Tenants
 from hub.web.context import WebOptions
+from hub.web.fields import Faults
+from hub.web.rules import in_file
 from hub.web.sockets import SocketOptions
+from hub.web.wishes import TYPE
 
 FILES_FOR_CONNECTIONS = 0.9  # the others are for the database, Redis and requests
 REGISTRY = Path(__file__).with_name("types.toml")
 
 
-def registry() -> Registry:
-    """The event types that are known."""
-    with REGISTRY.open("rb") as file:
-        return Registry.from_tables(tomllib.load(file))
+def registry(file: str | None = None) -> Registry:
+    """The event types that are known; those of an operator's `file` over those that come with the hub.
+
+    Raises `SettingsRefused`, which names the file, the type and the field.
+    """
+    with REGISTRY.open("rb") as shipped:
+        types: dict[str, Any] = tomllib.load(shipped)
+    if file is None:
+        return Registry.from_tables(types)
+    where = f"HUB_TYPES_FILE: {file}"
+    try:
+        own = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        raise SettingsRefused(f"{where}: cannot be read: {fault}") from None
+    faults = []
+    for name, table in own.items():
+        found = Faults()
+        if not TYPE.fullmatch(name) or is_protocol_name(name):
+            found.add("", "is not the name of a type: letters, digits, '.', '_', ':' and '-'")
+        in_file(table, found)
+        faults += [f"{where}: type {name!r}: {' '.join(one.values()).strip()}" for one in found.errors]
+    if faults:
+        raise SettingsRefused("\n".join(faults))
+    for name, table in own.items():
+        types[name] = {
+            key: value
+            for key, value in {**types.get(name, {}), **table}.items()
+            if not (value is False and key != "mutable")
+        }
+    try:
+        return Registry.from_tables(types)
+    except ValueError as fault:
+        raise SettingsRefused(f"{where}: {fault}") from None
 
 
 def daily(

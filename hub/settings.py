@@ -141,6 +141,10 @@ class Settings(BaseSettings):
         None, "create a tenant when it is first named; unset: only in development"
     )
     custom_types: bool = setting(True, "accept event types that the registry does not know")
+    types_file: str | None = setting(
+        None, "a TOML file of event types, over those that come with the hub; unset: only those"
+    )
+    types_per_tenant: int = setting(200, "types of which a tenant may have rules of its own", ge=0)
     cors_origin: Annotated[list[str], NoDecode] = setting(
         [],
         "origins that browsers may call from, separated by commas; unset: localhost in development",

@@ -25,6 +25,7 @@ from hub.domain.delivery import Delivery, DeliveryUpdate, Planned, Status, Step
 from hub.domain.events import Event
 from hub.domain.message import Message
 from hub.domain.routing import Reach
+from hub.domain.rules import Types
 from hub.providers.receipt import Outcome, Provider, Receipt
 from hub.services.calling import Patience
 from hub.services.deliver import Deliver
@@ -101,7 +102,7 @@ class World:
         self.expansions = Expansions(db)
         self.people = People(db)
         self.preferences = Preferences(db)
-        self.registry = registry()
+        self.types = Types(registry())
         self.provider = Scripted()
         self.updates: list[DeliveryUpdate] = []
         self.chance = 1.0
@@ -137,7 +138,7 @@ class World:
             clock=self.clock,
             chance=lambda: self.chance,
             patience=Patience(lease=LEASE, attempts=attempts, backoff=10, backoff_max=1000),
-            gates=Gates(self.registry, Reach(chosen), budgets),
+            gates=Gates(self.types, Reach(chosen), budgets),
         )
 
     async def put(

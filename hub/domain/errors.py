@@ -14,7 +14,7 @@ the doors turn it into a problem+json body, an `error` event or a `connect_error
     ├── Forbidden           403  somebody, but not this
     │   └── RoomForbidden, ScopeMissing, TenantForbidden, OriginForbidden, SignatureInvalid
     ├── Missing             404  TenantUnknown, PersonUnknown, NotificationUnknown, DeliveryUnknown,
-    │                            ConnectionUnknown, KeyUnknown, TemplateUnknown, LinkInvalid,
+    │                            ConnectionUnknown, KeyUnknown, TemplateUnknown, RulesUnknown, LinkInvalid,
     │                            SubscriptionUnknown,
     │                            SuppressionUnknown, NotConfigured
     ├── Conflict            409  IdempotencyConflict (422), StateConflict
@@ -319,6 +319,15 @@ class TemplateUnknown(Missing):
     """
 
     code, title = "template_unknown", "No such template"
+
+
+class RulesUnknown(Missing):
+    """The tenant has said nothing of this type, so there is nothing to take back.
+
+    `GET /admin/types` lists what it has said.
+    """
+
+    code, title = "rules_unknown", "No such rules"
 
 
 class KeyUnknown(Missing):

@@ -8,7 +8,7 @@ nobody gets a channel by them that the sender did not mean. Pure; knows no notif
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, tzinfo
 from typing import Any
@@ -151,7 +151,7 @@ class Mute:
     """What is kept from somebody's connections. `never`: what cannot be muted."""
 
     rows: frozenset[str]
-    never: frozenset[str]
+    never: Container[str]
 
     @property
     def active(self) -> bool:
@@ -164,13 +164,13 @@ class Mute:
         return type in self.rows or (EVERYTHING in self.rows and f"{EXCEPT}{type}" not in self.rows)
 
 
-def mute_of(rows: Iterable[str], never: frozenset[str]) -> Mute | None:
+def mute_of(rows: Iterable[str], never: Container[str]) -> Mute | None:
     """None: they have never muted anything."""
     found = frozenset(rows)
     return Mute(found, never) if found else None
 
 
-def canonical(change: Said, name_of: Callable[[str], str], fixed: frozenset[str]) -> dict[str, Any]:
+def canonical(change: Said, name_of: Callable[[str], str], fixed: Container[str]) -> dict[str, Any]:
     """The change with its types by their own names; `fixed` ones cannot be muted.
 
     Raises `ValidationFailed`.

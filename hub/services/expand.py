@@ -14,9 +14,9 @@ import structlog
 
 from hub.domain.delivery import Planned, Status
 from hub.domain.errors import StoreUnavailable
-from hub.domain.events import Registry
 from hub.domain.preferences import Wishes
 from hub.domain.routing import ADMINS, Asked, Reach, Reachable, left_out, of_words, plan, tells_admins
+from hub.domain.rules import Types
 from hub.store.expansions import Expansion, Expansions
 from hub.store.people import People, Person
 from hub.store.preferences import Preferences
@@ -35,7 +35,7 @@ class Expand:
         people: People,
         preferences: Preferences,
         *,
-        registry: Registry,
+        types: Types,
         reach: Reach,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
@@ -45,7 +45,7 @@ class Expand:
         self._expansions = expansions
         self._people = people
         self._preferences = preferences
-        self._registry = registry
+        self._types = types
         self._reach = reach
         self._clock = clock
         self._new_id = new_id
@@ -92,7 +92,7 @@ class Expand:
     ) -> list[Planned]:
         channels, later = of_words(expansion.channels)
         asked = Asked(
-            kind=self._registry.find(type) or self._registry.custom(type),
+            kind=self._types.kind(expansion.tenant, type),
             channels=channels,
             later=later,
             at=expansion.at,

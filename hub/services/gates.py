@@ -11,16 +11,17 @@ from datetime import datetime
 
 from hub.domain.budgets import Budgets, Spend, spends
 from hub.domain.delivery import Claim, Member, Status, Step
-from hub.domain.events import Event, EventType, Registry
+from hub.domain.events import Event, EventType
 from hub.domain.preferences import Wishes, zone_of
 from hub.domain.routing import ALREADY_READ, EXPIRED, Reach, held_until, quiet_reason, why_not
+from hub.domain.rules import Types
 
 GONE = "the notification is no longer stored"
 
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    registry: Registry
+    types: Types
     reach: Reach
     budgets: Budgets
 
@@ -71,7 +72,7 @@ class Gates:
         return None if reason is None else Step(status=Status.SKIPPED, reason=reason)
 
     def _kind(self, event: Event) -> EventType:
-        return self.registry.find(event.type) or self.registry.custom(event.type)
+        return self.types.kind(event.tenant, event.type)
 
 
 def without(claim: Claim, dropped: list[tuple[Member, Step]]) -> Claim:

@@ -27,10 +27,11 @@ from hub.domain.errors import (
     TypeUnknown,
     ValidationFailed,
 )
-from hub.domain.events import Cursor, Event, EventType, Registry
+from hub.domain.events import Cursor, Event, EventType
 from hub.domain.geo import Near
 from hub.domain.preferences import NONE, Wishes
 from hub.domain.routing import Asked, Reach, Reachable, left_out, plan
+from hub.domain.rules import Types
 from hub.services.publish import Publish
 from hub.services.wire import accepted
 from hub.store.events import Append, Appended, EventLog
@@ -109,7 +110,7 @@ class Ingest:
     def __init__(
         self,
         *,
-        registry: Registry,
+        types: Types,
         log: EventLog,
         people: People,
         scheduled: Scheduled,
@@ -122,7 +123,7 @@ class Ingest:
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
-        self._registry = registry
+        self._types = types
         self._log = log
         self._people = people
         self._scheduled = scheduled
@@ -358,7 +359,7 @@ class Ingest:
         )
 
     def _event(self, draft: Draft, event_id: str, now: datetime) -> tuple[Event, EventType]:
-        kind = self._type(draft.type)
+        kind = self._type(draft.tenant, draft.type)
         rooms = self._rooms(draft, draft.to)
         exclude = self._rooms(draft, draft.exclude) if draft.exclude else ()
         title, message = draft.title, draft.message
@@ -390,15 +391,15 @@ class Ingest:
         )
         return event, kind
 
-    def _type(self, name: str) -> EventType:
-        found = self._registry.find(name)
-        if found is not None:
+    def _type(self, tenant: str, name: str) -> EventType:
+        found = self._types.find(tenant, name)
+        if found is not None and (found.known or self._rules.custom_types):
             return found
         if not self._rules.custom_types:
             raise TypeUnknown(f"the type {name[:128]!r} is not registered")
         if not _TYPE.fullmatch(name):
             raise TypeUnknown(f"not a type name: {name[:128]!r} (letters, digits, '.', '_', ':' and '-')")
-        return self._registry.custom(name)
+        return self._types.kind(tenant, name)
 
     def _rooms(self, draft: Draft, names: Collection[str]) -> tuple[str, ...]:
         if len(names) > self._rules.max_rooms:

@@ -7,7 +7,6 @@ are first used. While the database is away what is known stays in force.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -20,10 +19,9 @@ from hub.services.printing import Budget, Mode
 from hub.services.publish import Publish
 from hub.services.sandbox import bounded
 from hub.services.shipped import Shipped, tags
-from hub.services.watching import Watch
+from hub.services.watching import Newest
 from hub.store.templates import Stored, TemplateRows
 
-PAGE = 200
 ORDER = "templates"  # what processes tell each other
 MODES: tuple[Mode, ...] = ("text", "html", "markdown")
 
@@ -47,12 +45,9 @@ class Overrides:
         public_url: str | None = None,
         bounds: Bounds | None = None,
     ) -> None:
-        self._rows = rows
         self._bounds = bounds or Bounds()
         self._known: dict[str, dict[Place, Stored]] = {}
-        self._seen = 0  # the newest version that was read
-        self._looking = asyncio.Lock()
-        self._watch = Watch(publish, ORDER, self.look)
+        self.news: Newest[Stored] = Newest(rows, self._put, publish, ORDER)
         self._environments: dict[Mode, Environment] = {}
         for mode in MODES:
             environment = self._environments[mode] = bounded(mode, public_url)
@@ -88,28 +83,7 @@ class Overrides:
     def _compile(self, mode: Mode, source: str) -> Template:
         return self._environments[mode].from_string(source)
 
-    # -- writing and keeping up ----------------------------------------------------------------------
-    def keep(self, stored: Stored) -> None:
-        """What was stored just now: in force here at once, elsewhere soon."""
-        self._put(stored)
-        self._watch.tell()
-
-    async def look(self) -> None:
-        """Read what was stored since the last look. Raises `StoreUnavailable`."""
-        async with self._looking:
-            while True:
-                found = await self._rows.since(self._seen, limit=PAGE)
-                for stored in found:
-                    self._put(stored)
-                if found:
-                    self._seen = found[-1].version
-                if len(found) < PAGE:
-                    return
-
-    async def watch(self) -> None:
-        """Look for ever."""
-        await self._watch.run()
-
+    # -- keeping up ----------------------------------------------------------------------------------
     def _put(self, stored: Stored) -> None:
         place = (stored.type, stored.channel, stored.locale)
         own = self._known.setdefault(stored.tenant, {})

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hub.domain.access import Principal, room_key
-from hub.domain.events import Registry
 from hub.domain.preferences import (
     Mute,
     Said,
@@ -23,6 +22,7 @@ from hub.domain.preferences import (
     require_bounded,
     shown,
 )
+from hub.domain.rules import Types
 from hub.realtime.fanout import Fanout
 from hub.services.publish import Publish
 from hub.store.audit import Note
@@ -38,7 +38,7 @@ class PreferencesService:
     def __init__(
         self,
         preferences: Preferences,
-        registry: Registry,
+        types: Types,
         fanout: Fanout,
         publish: Publish,
         *,
@@ -46,12 +46,11 @@ class PreferencesService:
         clock: Callable[[], datetime],
     ) -> None:
         self._preferences = preferences
-        self._registry = registry
+        self._types = types
         self._fanout = fanout
         self._publish = publish
         self._require_tenant = tenant
         self._clock = clock
-        self._fixed = frozenset(kind.name for kind in registry.types.values() if not kind.mutable)
         publish.on_order(ORDER, self._ordered)
 
     async def show(self, who: Principal) -> dict[str, Any]:
@@ -62,7 +61,7 @@ class PreferencesService:
     async def change(self, who: Principal, change: Said) -> dict[str, Any]:
         """Take in a partial change; everything that holds now. Raises `ValidationFailed`."""
         await self._require_tenant(who.tenant)
-        change = self._canonical(change)
+        change = self._canonical(who.tenant, change)
 
         def judged(before: Said) -> Said:
             after = merged(before, change)
@@ -79,7 +78,7 @@ class PreferencesService:
 
     async def muted(self, who: Principal) -> Mute | None:
         """What is to be kept from the person's connections; None: they have never muted anything."""
-        return mute_of(await self._preferences.muted(who.tenant, who.user), self._fixed)
+        return mute_of(await self._preferences.muted(who.tenant, who.user), self._types.fixed(who.tenant))
 
     # -- a tenant's defaults -------------------------------------------------------------------------
     async def defaults(self, tenant: str) -> Said:
@@ -89,7 +88,7 @@ class PreferencesService:
     async def set_defaults(self, by: By, tenant: str, said: Said) -> Said:
         """Put all of a tenant's defaults in the place of those before. Raises `ValidationFailed`."""
         await self._require_tenant(tenant)
-        said = merged({}, self._canonical(said))
+        said = merged({}, self._canonical(tenant, said))
         require_bounded(said)
         note = Note(
             tenant=tenant,
@@ -104,14 +103,13 @@ class PreferencesService:
         return said
 
     # -- parts ---------------------------------------------------------------------------------------
-    def _canonical(self, change: Said) -> Said:
-        return canonical(change, self._name, self._fixed)
+    def _canonical(self, tenant: str, change: Said) -> Said:
+        return canonical(change, self._name, self._types.fixed(tenant))
 
     def _name(self, said: str) -> str:
-        kind = self._registry.find(said)
-        return said if kind is None else kind.name
+        return self._types.as_shipped(said).name
 
     def _ordered(self, what: Mapping[str, Any]) -> None:
-        mute = Mute(frozenset(what["types"]), self._fixed)
+        mute = Mute(frozenset(what["types"]), self._types.fixed(what["tenant"]))
         for conn in tuple(self._fanout.members(room_key(what["tenant"], f"user:{what['user']}"))):
             conn.hides = mute.hides if mute.active else None

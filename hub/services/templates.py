@@ -128,7 +128,7 @@ class TemplatesService:
         stored = await self._rows.put(row, note=note, most=self._bound.count)
         if stored is None:
             raise StateConflict(f"a tenant may have {self._bound.count} templates of its own")
-        self._overrides.keep(stored)
+        self._overrides.news.keep(stored)
         return self._shape(tenant, kind, named) | {"warnings": warnings}
 
     async def delete(self, by: By, tenant: str, named: Named) -> None:
@@ -139,7 +139,7 @@ class TemplatesService:
         stored = await self._rows.put(self._row(by, tenant, kind, named, ""), note=note)
         if stored is None:
             raise TemplateUnknown("this tenant has no template of its own there")
-        self._overrides.keep(stored)
+        self._overrides.news.keep(stored)
 
     async def preview(
         self,

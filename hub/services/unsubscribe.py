@@ -16,7 +16,7 @@ import jwt
 
 from hub.domain.access import Principal, Room, require_tenant
 from hub.domain.errors import LinkInvalid, RoomInvalid
-from hub.domain.events import Registry
+from hub.domain.rules import Types
 from hub.services.preferences import PreferencesService
 
 MAX_TOKEN_BYTES = 4096
@@ -38,8 +38,8 @@ class Link:
 class UnsubscribeLinks:
     """`secret` None: there are no links. `public_url` is where the outside reaches the hub."""
 
-    def __init__(self, secret: str | None, registry: Registry, *, public_url: str | None) -> None:
-        self._registry = registry
+    def __init__(self, secret: str | None, types: Types, *, public_url: str | None) -> None:
+        self._types = types
         purpose = f"hub:{_PURPOSE}:1".encode()
         self._key = hmac.digest(secret.encode(), purpose, hashlib.sha256) if secret else None
         self._base = public_url.rstrip("/") if public_url else None
@@ -49,14 +49,13 @@ class UnsubscribeLinks:
 
         None: it cannot be switched off, or the hub has no public address, or no key.
         """
-        if self._base is None or self._key is None or not self.mutable(type):
+        if self._base is None or self._key is None or not self.mutable(tenant, type):
             return None
         return f"{self._base}/unsubscribe/{self.token(Link(tenant, user, channel, type))}"
 
-    def mutable(self, type: str) -> bool:
-        """Whether people may switch a type off."""
-        kind = self._registry.find(type)
-        return kind is None or kind.mutable
+    def mutable(self, tenant: str, type: str) -> bool:
+        """Whether people of a tenant may switch a type off."""
+        return self._types.kind(tenant, type).mutable
 
     def token(self, link: Link) -> str:
         """The signed part of a link. The same link has the same token for ever."""
@@ -88,7 +87,7 @@ class UnsubscribeService:
     def look(self, token: str) -> tuple[Link, bool]:
         """What a link may switch off, and whether that type can be. Changes nothing. Raises `LinkInvalid`."""
         link = self._links.read(token)
-        return link, self._links.mutable(link.type)
+        return link, self._links.mutable(link.tenant, link.type)
 
     async def leave(self, token: str, *, everything: bool) -> tuple[Link, bool]:
         """Switch off the link's type, or everything that may be on its channel; whether it was possible.

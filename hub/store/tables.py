@@ -391,6 +391,19 @@ templates = Table(
     Column("version", BigInteger, nullable=False, index=True),
 )
 
+# What a tenant says of an event type in place of the registry. `said` null: taken back. `version` follows the
+# order of the commits, so whoever has seen one has seen all before it.
+type_rules = Table(
+    "type_rules",
+    metadata,
+    Column("tenant", Tenant, primary_key=True),
+    Column("type", Name, primary_key=True),
+    Column("said", Text),  # JSON
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("updated_by", Name, nullable=False),
+    Column("version", BigInteger, nullable=False, index=True),
+)
+
 # How much of a budget is spent: one row for each window in which something was sent.
 spent = Table(
     "spent",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hub.services.sessions import Sessions
     from hub.services.suppressions import SuppressionService
     from hub.services.templates import TemplatesService
+    from hub.services.types import TypesService
     from hub.services.unsubscribe import UnsubscribeService
     from hub.services.whereabouts import Whereabouts
     from hub.web.plain import Plain
@@ -172,6 +173,8 @@ class Services(Protocol):
     def admin(self) -> AdminService: ...
     @property
     def templates(self) -> TemplatesService: ...
+    @property
+    def types(self) -> TypesService: ...
     @property
     def reports(self) -> ReportsService: ...
     @property

@@ -31,6 +31,7 @@ from hub.web import (
     suppressions,
     templates,
     tickets,
+    types,
     unsubscribe,
 )
 from hub.web.context import Services
@@ -111,6 +112,10 @@ ROUTES: tuple[Route, ...] = (
     admin("DELETE", "/admin/api-keys/{id}", admins.revoke_key, "Revoke an API key"),
     admin("GET", "/admin/preferences", preferences.defaults, "What the tenant wants by default"),
     admin("PUT", "/admin/preferences", preferences.set_defaults, "Say what the tenant wants by default"),
+    admin("GET", "/admin/types", types.every, "Every event type and the rules that hold for it"),
+    admin("GET", "/admin/types/{type}", types.one, "One event type and its rules"),
+    admin("PUT", "/admin/types/{type}", types.put, "Put the tenant's own rules for a type in force"),
+    admin("DELETE", "/admin/types/{type}", types.delete, "Back to the hub's own rules"),
     admin("GET", "/admin/templates", templates.every, "Every type and channel, and what is overridden"),
     admin("POST", "/admin/templates/preview", templates.preview, "What a reader would get"),
     admin("GET", "/admin/templates/{type}/{channel}", templates.one, "The source that is in force"),

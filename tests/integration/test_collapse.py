@@ -15,7 +15,6 @@ import pytest_asyncio
 from sqlalchemy import select
 from ulid import ULID
 
-from hub.choices import registry
 from hub.cluster.record import Record
 from hub.domain.delivery import Status
 from hub.domain.drafts import Contact, Draft
@@ -71,7 +70,7 @@ class Desk:
         self.publish = Publish(Fanout(), Ring(1), self.log)
         self.publish.attach(bus)
         self.ingest = Ingest(
-            registry=registry(),
+            types=world.types,
             log=self.log,
             people=world.people,
             scheduled=self.scheduled,

@@ -36,7 +36,7 @@ def expand(world: World, *, chunk: int = 500, webhook: str | None = None) -> Exp
         world.expansions,
         world.people,
         world.preferences,
-        registry=world.registry,
+        types=world.types,
         reach=Reach({"email"}),
         clock=world.clock,
         new_id=lambda: str(ULID()),

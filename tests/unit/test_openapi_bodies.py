@@ -20,7 +20,7 @@ from schemathesis import GenerationMode
 from hub.domain.access import TENANT_PATTERN
 from hub.domain.errors import ValidationFailed
 from hub.services.wire import dumps, loads
-from hub.web import admin_bodies, bodies, broadcast, places, wishes
+from hub.web import admin_bodies, bodies, broadcast, places, rules, wishes
 from hub.web.openapi.document import document
 from hub.web.routes import ROUTES
 from tests.doors import OPTIONS
@@ -45,6 +45,7 @@ READERS: dict[str, Callable[[Any], object]] = {
     "POST /admin/api-keys": admin_bodies.key,
     "POST /admin/tenants": admin_bodies.tenant,
     "PATCH /admin/tenants/{id}": admin_bodies.retention,
+    "PUT /admin/types/{type}": rules.said,
 }
 # Entries of a batch are judged one by one, by the reader of POST /notifications. What is good in the others
 # no schema can say: keys of a curve, an address that its channel can use, a template that can be rendered.

@@ -21,6 +21,7 @@ STREAMS, PAGES = "integration/test_stream_paths.py", "unit/test_web_pages.py"
 EACH_MARK = (MARKS, "test_each_mark_changes_its_own_fields_and_doing_it_twice_changes_nothing")
 OWN_WORDS = "integration/test_templates_own.py"
 TEMPLATES = (OWN_WORDS, "test_a_tenants_words_are_put_in_force_and_taken_back")
+OWN_RULES = ("integration/test_type_rules.py", "test_a_tenants_rules_are_put_in_force_and_taken_back")
 PREFERENCES = "integration/test_preferences.py"
 WISHES = (PREFERENCES, "test_what_is_said_stays_until_it_is_taken_back_and_is_told_live")
 DEFAULTS = (PREFERENCES, "test_a_tenants_defaults_hold_for_who_has_said_nothing")
@@ -130,6 +131,10 @@ PROOFS: dict[str, tuple[str, str]] = {
     ),
     "GET /admin/preferences": DEFAULTS,
     "PUT /admin/preferences": DEFAULTS,
+    "GET /admin/types": OWN_RULES,
+    "GET /admin/types/{type}": OWN_RULES,
+    "PUT /admin/types/{type}": OWN_RULES,
+    "DELETE /admin/types/{type}": OWN_RULES,
     "GET /admin/templates": TEMPLATES,
     "GET /admin/templates/{type}/{channel}": TEMPLATES,
     "PUT /admin/templates/{type}/{channel}": TEMPLATES,

@@ -7,12 +7,13 @@ import pytest
 
 from hub.domain.errors import LinkInvalid
 from hub.domain.events import Registry
+from hub.domain.rules import Types
 from hub.services.unsubscribe import MAX_TOKEN_BYTES, Link, UnsubscribeLinks
 from hub.settings import DEVELOPMENT_SECRET, Settings
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough"
 LINK = Link("acme", "42", "email", "booking.confirmed")
-TYPES = Registry.from_tables({"booking.confirmed": {}, "security.alert": {"mutable": False}})
+TYPES = Types(Registry.from_tables({"booking.confirmed": {}, "security.alert": {"mutable": False}}))
 LINKS = UnsubscribeLinks(SECRET, TYPES, public_url="https://hub.example.com/")
 
 

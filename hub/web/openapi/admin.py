@@ -9,6 +9,7 @@ from hub.domain.errors import (
     KeyUnknown,
     NotificationUnknown,
     RoomInvalid,
+    RulesUnknown,
     StateConflict,
     SuppressionUnknown,
     TemplateUnknown,
@@ -38,6 +39,7 @@ _ADMIN = "Admin"
 _PLATFORM = "Platform"
 _READS = (Invalid, ValidationFailed)
 _DEFAULTS = json("What the tenant has said", ref("Defaults"))
+_TYPE = path("type", text(pattern="^[A-Za-z][A-Za-z0-9_.:-]{0,127}$", examples=["booking.created"]))
 _TEMPLATE = (
     path("type", text(pattern="^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$", examples=["booking.created"])),
     path("channel", CHANNEL),
@@ -236,6 +238,46 @@ OPERATIONS: dict[str, Operation] = {
         body={"allOf": [ref("Defaults")], "properties": {"tenantId": text()}},
         examples={"no SMS at night": {"quietHours": {"start": "21:00", "end": "08:00"}}},
         answers={200: _DEFAULTS},
+    ),
+    "GET /admin/types": Operation(
+        id="listTypes",
+        tag=_ADMIN,
+        parameters=(TENANT,),
+        answers={
+            200: json("The registry's types in their order, then the tenant's own", many(ref("TypeRow")))
+        },
+    ),
+    "GET /admin/types/{type}": Operation(
+        id="showType",
+        tag=_ADMIN,
+        parameters=(_TYPE, TENANT),
+        answers={200: json("The type, and what the tenant says of it", ref("TypeRow"))},
+        refuses=(*_READS, TypeUnknown),
+    ),
+    "PUT /admin/types/{type}": Operation(
+        id="putType",
+        tag=_ADMIN,
+        description="All that the tenant says of the type; what is left out is as the hub says. Within two "
+        "seconds it holds in every process, also for deliveries that are planned.",
+        parameters=(_TYPE, TENANT),
+        body=ref("TypeRules"),
+        examples={
+            "a mail when nobody looks": {
+                "channels": ["inApp"],
+                "escalate": {"email": 900},
+                "throttle": {"most": 5, "seconds": 3600},
+                "tenantId": examples.TENANT,
+            }
+        },
+        answers={200: json("What holds now", ref("TypeRow"))},
+        refuses=(TypeUnknown, StateConflict),
+    ),
+    "DELETE /admin/types/{type}": Operation(
+        id="deleteType",
+        tag=_ADMIN,
+        parameters=(_TYPE, TENANT),
+        answers={204: nothing("The hub's own rules hold again")},
+        refuses=(*_READS, TypeUnknown, RulesUnknown),
     ),
     "GET /admin/templates": Operation(
         id="listTemplates",

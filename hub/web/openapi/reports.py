@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hub.domain.access import SCOPES
+from hub.domain.events import SEVERITIES
 from hub.web.openapi.shapes import (
     CHANNEL,
     OUTSIDE,
@@ -70,6 +71,32 @@ SCHEMAS: dict[str, Schema] = {
             "createdAt": TIME,
         },
         description="an address that gets nothing any more",
+    ),
+    "Rules": record(
+        {
+            "channels": many(CHANNEL, "where it goes when the sender does not say"),
+            "severity": words(SEVERITIES),
+            "mutable": flag("whether people may switch it off"),
+            "ttlDays": nullable(whole("how long it is worth showing")),
+            "digest": nullable(ref("DigestRule")),
+            "throttle": nullable(ref("ThrottleRule")),
+            "escalate": counts(whole(), "seconds by channel"),
+        }
+    ),
+    "TypeRow": record(
+        {
+            "type": text(examples=["booking.created"]),
+            "wire": text("the name under which live clients get it"),
+            "aliases": many(text(), "other names a sender may use"),
+            "registered": flag("false: a name of the tenant's own"),
+            "rules": ref("Rules"),
+            "default": ref("Rules"),
+            "overridden": flag("whether the tenant has said something"),
+            "override": nullable({"type": "object", "description": "what it has said"}),
+            "updatedAt": nullable(TIME),
+            "updatedBy": nullable(text("who said it", examples=["user:1"])),
+        },
+        description="`rules` hold; `default` is what the hub says",
     ),
     "Override": record(_OVERRIDE),
     "TemplateRow": record(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from hub.domain.preferences import MAX_TYPES
-from hub.web import admin_bodies, bodies, broadcast, places, push, suppressions, wishes
+from hub.web import admin_bodies, bodies, broadcast, places, push, rules, suppressions, wishes
 from hub.web.context import WebOptions
 from hub.web.fields import Addressee, Form
 from hub.web.openapi.shapes import Schema, many, nullable, record, ref, text
@@ -45,6 +45,10 @@ FORMS: dict[str, tuple[type[Form], str]] = {
     "Defaults": (wishes.DefaultsBody, "what holds for people of the tenant who have said nothing else"),
     "NewTemplate": (admin_bodies.TemplateBody, "a template, and what to try it with if not with the sample"),
     "Preview": (admin_bodies.PreviewBody, "which template, for whom, and about what"),
+    "TypeRules": (rules.TypeRules, "what is left out is as the hub says; null is none"),
+    "DigestRule": (rules.DigestRule, "what comes within `window` seconds leaves in one message"),
+    "ThrottleRule": (rules.ThrottleRule, "at most so many to one person on each outside channel"),
+    "Escalation": (rules.Escalation, "seconds after which a channel is tried, too, unless it was seen"),
     "NewTenant": (admin_bodies.TenantBody, "a tenant to create"),
     "TenantChange": (admin_bodies.TenantChange, "how many days its log is kept; null: the installation's"),
 }

@@ -93,6 +93,17 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_templates_version"), "templates", ["version"], unique=False)
     op.create_table(
+        "type_rules",
+        sa.Column("tenant", TENANT, nullable=False),
+        sa.Column("type", NAME, nullable=False),
+        sa.Column("said", sa.Text(), nullable=True),
+        sa.Column("updated_at", TIME, nullable=False),
+        sa.Column("updated_by", NAME, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "type", name=op.f("pk_type_rules")),
+    )
+    op.create_index(op.f("ix_type_rules_version"), "type_rules", ["version"], unique=False)
+    op.create_table(
         "spent",
         sa.Column("tenant", TENANT, nullable=False),
         sa.Column("budget", sa.String(length=255), nullable=False),
@@ -147,5 +158,13 @@ def downgrade() -> None:
     for name in ("link", "embed"):
         op.drop_column("outbox", name)
     op.drop_table("callbacks")
-    for name in ("spent", "templates", "push_subscriptions", "suppressions", "mutes", "preferences"):
+    for name in (
+        "spent",
+        "type_rules",
+        "templates",
+        "push_subscriptions",
+        "suppressions",
+        "mutes",
+        "preferences",
+    ):
         op.drop_table(name)
