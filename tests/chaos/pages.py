@@ -32,6 +32,8 @@ ADMIN_PAGES = (
     "/admin/suppressions?limit=100&tenant={other}",
     "/admin/audit?action=key.create&tenant={other}",
     "/admin/preferences?tenant={other}",
+    "/admin/types?tenant={other}",
+    "/admin/types/customer.created?tenant={other}",
     "/admin/templates?tenant={other}",
     "/admin/templates/review.created/inApp?tenant={other}",
     "/admin/presence?user=42",
@@ -89,6 +91,8 @@ async def administers(near: Neighbours, tenant: Tenant, other: Tenant, page: str
         assert own == [("review.created", "inApp")]
     elif "templates" in path:
         assert tenant.canary("words") in answer.json["source"]
+    elif "types" in path:
+        assert tenant.canary("rule") in answer.text
     elif "preferences" in path:
         assert tenant.canary("wish") in answer.text
     elif "api-keys" in path or "key.create" in path:

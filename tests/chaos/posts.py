@@ -18,7 +18,7 @@ from tests.chaos.tenants import Sent, Tenant
 
 
 async def move_in(near: Neighbours) -> None:
-    """Each has a key, a wish, words, a browser, somebody who listens, and a past."""
+    """Each has a key, a wish, words, rules, a browser, somebody who listens, and a past."""
     for tenant in near.tenants:
         body = {"scopes": ["admin"], "name": tenant.canary("key")}
         made = await near.call(tenant, "POST", "/admin/api-keys", near.platform(tenant), body)
@@ -31,6 +31,14 @@ async def move_in(near: Neighbours) -> None:
         source += "{% block message %}x{% endblock %}"
         path = "/admin/templates/review.created/inApp"
         said = await near.call(tenant, "PUT", path, near.key(tenant), {"source": source})
+        assert said.status == 200, said
+        said = await near.call(
+            tenant,
+            "PUT",
+            "/admin/types/customer.created",
+            near.key(tenant),
+            {"digest": {"window": 60, "key": tenant.canary("rule")}},
+        )
         assert said.status == 200, said
         endpoint = f"https://push.example.com/{tenant.canary('push')}"
         own = near.person(tenant.people[0]) | {"User-Agent": tenant.canary("browser")}

@@ -252,6 +252,7 @@ class Isolation(RuleBasedStateMachine):
 def test_no_page_and_no_stream_is_left_out() -> None:
     read = {page.partition("?")[0] for page in (*pages.USER_PAGES, *pages.ADMIN_PAGES)}
     read = {path.replace("/review.created/inApp", "/{type}/{channel}") for path in read}
+    read = {path.replace("/customer.created", "/{type}") for path in read}
     streams = {"/ws/notifications", *STREAMS}
     single = {
         *("/notifications/{id}", "/notifications/{id}/timeline", "/admin/notifications/{id}/timeline"),
