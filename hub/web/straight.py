@@ -1,8 +1,8 @@
 """The straight way: a request that only has to be stored, answered without a request object and a task.
 
 A route may say how to read such a request from its header lines and its body. When that finds everything
-beyond doubt, the log is asked to store it and tells the connection itself; what has to look something up
-first gets a task and goes on as on any other way. Whatever could be refused by the reading is not refused
+beyond doubt, the log is asked to store it and tells the connection itself; for what cannot be asked at once
+there is a task, as on any other way. Whatever could be refused by the reading is not refused
 here: it goes the short way, which says what is wrong. So this file knows no rule, only what surrounds one:
 the id, the log line, the common headers and the shape of the answers.
 """
@@ -111,6 +111,9 @@ class Call:
         structlog.contextvars.bind_contextvars(request_id=self._id)  # for this task only
         try:
             accepted = await self._straight.hub.ingest.accept(draft, key)
+        except asyncio.CancelledError:  # by the client that left, or because the hub ends
+            self._end(CLIENT_GONE, None)
+            raise
         except Exception as fault:
             self.fail(fault)
         else:

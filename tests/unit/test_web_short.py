@@ -220,6 +220,17 @@ async def test_a_client_that_leaves_while_its_notification_is_stored_is_not_wait
     assert [line["status"] for line in lines if line["event"] == "http.answered"] == [499]
 
 
+async def test_who_will_get_no_answer_is_not_left_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ends(*_: Any) -> None:
+        raise asyncio.CancelledError
+
+    async with doors(short=True) as web, talking(web) as raw:
+        monkeypatch.setattr(web.hub, "accept", ends)
+        await raw.write(request(body=GOOD[:-1] + b',"channels":["inApp"]}'))
+        async with asyncio.timeout(5):
+            assert await raw.read_all() == b""
+
+
 async def test_many_refused_at_once_are_answered_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> bool:
         raise StoreUnavailable
