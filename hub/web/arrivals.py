@@ -4,7 +4,8 @@ aiohttp waits for that as long as for the next request of a connection it knows,
 for each. Here a connection costs a protocol object and what it has sent. It has to send the head within a
 deadline and a size; then it is handed on with all its bytes, past aiohttp when somebody takes it. When too
 many are silent, the oldest has to go. Those who come to stay are handed on a few in each turn of the event
-loop, so that a crowd of them holds up nobody else. Does not know what a request means.
+loop, one of each address after the other, so that a crowd of them holds up nobody else. Does not know what a
+request means.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Arrival(asyncio.Protocol):
         if not self._got[:1].isalpha() and self._got:
             self.refuse(Invalid("this is not HTTP"))
         elif any(self._got.find(end, max(0, seen - _LOOK_BACK)) >= 0 for end in _ENDS):
-            self._arrivals.whole(self, self._got)
+            self._arrivals.whole(self, self.transport, self._got)
         elif len(self._got) > MAX_HEAD:
             self.refuse(HeadTooLarge(f"a request's head has at most {MAX_HEAD} bytes"))
 
@@ -78,7 +79,8 @@ class Arrivals:
     """All arrivals of a process; calling it makes the protocol for one, as `create_server` wants it.
 
     `take` may make the connection its own, given what it has sent, and says whether it did; else `onward`
-    makes the protocol that takes over. `stays` says of a head whether its connection comes to stay.
+    makes the protocol that takes over. `stays` says of a head whose connection comes to stay; None: it does
+    not.
     `timeout` in seconds; `most` that wait at a time.
     """
 
@@ -89,7 +91,7 @@ class Arrivals:
         timeout: float,
         most: int,
         take: Callable[[asyncio.Transport, bytes], bool] | None = None,
-        stays: Callable[[bytes], bool] = lambda head: False,
+        stays: Callable[[asyncio.Transport, bytes], str | None] = lambda transport, head: None,
         turn: float = TURN,
     ) -> None:
         self._onward = onward
@@ -114,17 +116,18 @@ class Arrivals:
         self._waiting.discard(arrival)
         self._staying.discard(arrival)
 
-    def whole(self, arrival: Arrival, data: bytes) -> None:
+    def whole(self, arrival: Arrival, transport: asyncio.Transport, data: bytes) -> None:
         """The head is there, and maybe more behind it."""
         if arrival in self._staying:
             if len(data) > MAX_HEAD:
                 arrival.refuse(HeadTooLarge(f"a request's head has at most {MAX_HEAD} bytes"))
             return
         self._waiting.discard(arrival)
-        if self._stays(data) and len(self._staying) < self._most:
-            self._staying.add(arrival)
-        else:
+        party = self._stays(transport, data) if len(self._staying) < self._most else None
+        if party is None:
             self._hand_on(arrival)
+        else:
+            self._staying.add(arrival, party)
 
     def _hand_on(self, arrival: Arrival) -> None:
         transport, data = arrival.give()

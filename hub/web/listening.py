@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from hub.realtime.outflow import set_user_timeout
+from hub.realtime.places import neighbourhood
 from hub.web.arrivals import Arrivals
 from hub.web.front import Front
+from hub.web.proxies import TRUSTED, address_of
 from hub.web.routing import TABLE
 from hub.web.short import ShortWay
 from hub.web.sockets import PATH, Sockets
@@ -89,11 +91,14 @@ class Listening:
         for sock in self._server.sockets:
             set_user_timeout(sock)
 
-    def _stays(self, head: bytes) -> bool:
-        """Whether it opens a connection that will last; a transport that is known (`sid`) is in already."""
+    def _stays(self, transport: asyncio.Transport, head: bytes) -> str | None:
+        """Whose head opens a connection that will last; a transport that is known (`sid`) is in already."""
         method, _, rest = head[:MAX_LINE].partition(b" ")
         path, _, query = rest.partition(b" ")[0].partition(b"?")
-        return method == b"GET" and path in self._lasting and b"sid=" not in query
+        if method != b"GET" or path not in self._lasting or b"sid=" in query:
+            return None
+        trusted = self._app[TRUSTED]
+        return neighbourhood(address_of(transport, head, trusted))
 
     def stop(self) -> None:
         """Nobody comes in any more; who has not asked for anything yet is sent away."""

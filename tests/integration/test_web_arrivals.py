@@ -79,10 +79,11 @@ async def test_who_comes_to_stay_has_a_turn_and_holds_up_nobody_else() -> None:
         comers[path] = arrival
         return line
 
+    def party(transport: object, head: bytes) -> str | None:
+        return "crowd" if b"stay" in head else "other" if b"late" in head else None
+
     comers: dict[str, Arrival] = {}
-    arrivals = Arrivals(
-        asyncio.Protocol, timeout=20.0, most=4, take=take, stays=lambda head: b"stay" in head, turn=0.0
-    )
+    arrivals = Arrivals(asyncio.Protocol, timeout=20.0, most=4, take=take, stays=party, turn=0.0)
     lines = [come(f"/stay{number}") for number in range(5)]
     come("/go")
     assert taken == [b"/stay0", b"/go"]  # the others wait for the next turns
@@ -92,14 +93,17 @@ async def test_who_comes_to_stay_has_a_turn_and_holds_up_nobody_else() -> None:
     come("/stay5")
     await asyncio.sleep(0)
     assert taken == [b"/stay0", b"/go", b"/stay3"]
-    for number in range(6, 8):
-        come(f"/stay{number}")
-    come("/stay8")  # there is no more room to wait in: others shall judge it
-    assert taken[3:] == [b"/stay8"]
+    come("/late")
+    for _ in range(2):
+        await asyncio.sleep(0)
+    assert taken[3:] == [b"/stay4", b"/late"]  # each party in its turn: before those who came first
+    lines = [come(f"/stay{number}") for number in range(6, 9)]
+    come("/stay9")  # there is no more room to wait in: others shall judge it
+    assert taken[5:] == [b"/stay9"]
     arrivals.close()
-    assert lines[4].ended
+    assert lines[0].ended
     await asyncio.sleep(0)
-    assert taken[4:] == []
+    assert taken[6:] == []
 
 
 @on_both_loops

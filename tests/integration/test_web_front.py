@@ -105,9 +105,21 @@ async def test_both_ways_judge_alike(living: Start, headers: str, query: str, st
 async def test_the_caps_hold_on_the_quick_way(living: Start) -> None:
     hub = await living(connections_per_address=1)
     async with Quick(hub).open() as quick, Ear(quick.url, hub.token("42")):
-        answer = await quick.ask()
-        assert answer.startswith(b"HTTP/1.1 429 ")
-        assert b"Retry-After" in answer
+        for more in ("", "Origin: http://hub\r\n"):
+            answers = [await quick.ask(more), await quick.ask(f"{more}Expect:\r\n")]
+            short, long = [_fields(answer) for answer in answers]
+            assert short.pop("Connection") == "close"
+            assert short == long
+            assert short["status"] == "HTTP/1.1 429 Too Many Requests"
+            assert int(short["Retry-After"]) > 0
+        assert quick.long == 2
+
+
+def _fields(answer: bytes) -> dict[str, str]:
+    """The head of an answer, without what is never the same."""
+    first, *lines = answer.decode().split("\r\n\r\n")[0].split("\r\n")
+    fields = dict(line.split(": ", 1) for line in lines)
+    return {"status": first} | {name: fields[name] for name in fields.keys() - {"Date", "X-Request-Id"}}
 
 
 async def test_the_log_has_the_same_line_of_both_ways(living: Start) -> None:

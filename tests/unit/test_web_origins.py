@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web as aio
 
 from hub.web.origins import Origins
-from hub.web.proxies import networks, peer_of
+from hub.web.proxies import TRUSTED, address_of, networks, peer_of
 from hub.web.routing import public
 from tests.doors import USER, doors
 
@@ -117,7 +117,9 @@ def test_a_star_lists_nobody_with_credentials() -> None:
 
 # -- proxies ---------------------------------------------------------------------------------------------
 async def whoami(request: aio.Request) -> aio.Response:
-    peer = peer_of(request)
+    peer, head = peer_of(request), b"".join(b"\r\n%b: %b" % line for line in request.raw_headers)
+    assert request.transport is not None
+    assert address_of(request.transport, head, request.app[TRUSTED]) == peer.address
     return aio.Response(text=f"{peer.scheme} {peer.address}")
 
 

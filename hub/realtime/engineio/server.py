@@ -227,6 +227,7 @@ class EngineServer:
         """Begin a session on the WebSocket that `head` asks for, without an HTTP server.
 
         False: nothing was done, because the answer is another one than yes; `handle_request` knows which.
+        Raises what `enter` raises when there is no place.
         """
         query, origin = head.query, head.headers.get("Origin")
         request = cast(web.Request, head)  # it has what is asked of one here
@@ -242,8 +243,11 @@ class EngineServer:
         try:
             key = accept_key(request)
             session = self._open(request, None, ())
-        except (HandshakeError, Refusal):
+        except HandshakeError:
             return False
+        except Refusal as refusal:
+            self.turned_away(refusal)
+            raise
         if session is None:
             return False
         self._carry(session, head.transport, key, probing=False)
