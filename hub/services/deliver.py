@@ -104,8 +104,9 @@ class Deliver:
         if claim.lost > MOST_LOST_CLAIMS:
             return Step(status=Status.DEAD, error=f"{MOST_LOST_CLAIMS} workers died with it before the call")
         try:
-            locale = self._gates.wishes(claim).locale or claim.locale
-            return self._render.message(replace(claim, locale=locale), claim.items, now)
+            locale = self._gates.wishes(claim).locale
+            wanted = replace(claim, locale=locale) if locale else claim
+            return self._render.message(wanted, claim.items, now)
         except TemplateFailed as fault:
             return Step(status=Status.DEAD, error=printable(f"template: {fault}"))
 

@@ -20,6 +20,11 @@ from hub.store.tables import deliveries
 
 D = deliveries.c
 MOST = 200  # deliveries in one message; what is more goes in the next
+# What a worker is given of a delivery that it has claimed.
+CLAIMED = (
+    *(D.id, D.tenant, D.user, D.channel, D.address, D.fence, D.attempts, D.past_attempts, D.past_fence),
+    *(D.maybe_duplicate, D.unless_seen),
+)
 _FRESH = (Status.PLANNED, Status.QUEUED)
 _ASKED = (
     select(D.id, D.tenant, D.user, D.channel, D.digest, D.digest_of)
@@ -68,7 +73,7 @@ _TAKE = (
         updated_at=bindparam("now"),
         digest_of=bindparam("leader"),
     )
-    .returning(*deliveries.c)
+    .returning(*CLAIMED)
 )
 
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from hub.domain.budgets import Over
 from hub.domain.callback import GONE
 from hub.domain.delivery import CLAIMABLE, Call, Claim, Delivery, Member, Status, Step
-from hub.store.crews import members_of, take
+from hub.store.crews import CLAIMED, members_of, take
 from hub.store.events import EVENT_COLUMNS, event_of
 from hub.store.preferences import defaults_of
 from hub.store.push import forget, owned
@@ -106,7 +106,7 @@ _CLAIM = (
         maybe_duplicate=or_(D.maybe_duplicate, D.status == Status.UNKNOWN),
         updated_at=bindparam("now"),
     )
-    .returning(*deliveries.c)
+    .returning(*CLAIMED)
 )
 # The events of claimed deliveries, with how their recipients read dates and words, what they want, and what
 # they did with it where that matters.
@@ -329,17 +329,19 @@ def _claims(items: Sequence[ToCall | ToMove]) -> dict[str, Any]:
 
 def _after(row: RowMapping, step: Step, now: datetime) -> Delivery:
     """The delivery after the step; where a provider's word has settled it, it stays there."""
-    after = delivery_of(row)
-    if after.status in _HELD:
-        after = replace(
-            after,
-            status=step.status,
-            due_at=step.due_at,
-            reason=step.reason,
-            error=step.error,
-            updated_at=now,
-        )
-    return replace(after, maybe_duplicate=after.maybe_duplicate or step.maybe_duplicate)
+    before = delivery_of(row)
+    doubtful = before.maybe_duplicate or step.maybe_duplicate
+    if before.status not in _HELD:
+        return replace(before, maybe_duplicate=doubtful)
+    return replace(
+        before,
+        status=step.status,
+        due_at=step.due_at,
+        reason=step.reason,
+        error=step.error,
+        updated_at=now,
+        maybe_duplicate=doubtful,
+    )
 
 
 def _leader(row: RowMapping, step: Step, *, alone: bool) -> str | None:
