@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
+from hub.store import versions
 from hub.store.audit import Note, put
 from hub.store.engine import Database
 from hub.store.tables import templates
 
 _T = templates.c
 _ROWS = (_T.tenant, _T.type, _T.channel, _T.locale, _T.source, _T.updated_at, _T.updated_by, _T.version)
-# Readers go on; writers come one after the other, so no version is committed before a smaller one.
-_ALONE = text("LOCK TABLE templates IN SHARE ROW EXCLUSIVE MODE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +49,7 @@ class TemplateRows:
         mine = (_T.tenant == row.tenant, _T.type == row.type)
         this = (*mine, _T.channel == row.channel, _T.locale == row.locale, _T.source != "")
         async with self._db.write() as conn:
-            if self._db.dialect != "sqlite":  # there every writer is alone
-                await conn.execute(_ALONE)
+            await versions.alone(conn, self._db, templates)
             known = (await conn.execute(select(_T.version).where(*this))).first() is not None
             if not row.source and not known:
                 return None
@@ -59,19 +57,13 @@ class TemplateRows:
                 all_of = select(func.count()).where(_T.tenant == row.tenant, _T.source != "")
                 if ((await conn.execute(all_of)).scalar() or 0) >= most:
                     return None
-            newest = (await conn.execute(select(func.max(_T.version)))).scalar()
             changed = {
                 "source": row.source,
                 "updated_at": row.updated_at,
                 "updated_by": row.updated_by,
-                "version": (newest or 0) + 1,
             }
             named = {"tenant": row.tenant, "type": row.type, "channel": row.channel, "locale": row.locale}
-            upsert = self._db.insert(templates).values(named | changed)
-            stored = await conn.execute(
-                upsert.on_conflict_do_update(index_elements=list(named), set_=changed).returning(*_ROWS)
-            )
-            found = _stored(stored.one())
+            found = _stored(await versions.keep(conn, self._db, templates, named, changed))
             await put(conn, note)
         return found
 

@@ -13,15 +13,14 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import func, select, text
+from sqlalchemy import select
 
+from hub.store import versions
 from hub.store.audit import Note, put
 from hub.store.engine import Database
 from hub.store.tables import type_rules
 
 _T = type_rules.c
-# Readers go on; writers come one after the other, so no version is committed before a smaller one.
-_ALONE = text("LOCK TABLE type_rules IN SHARE ROW EXCLUSIVE MODE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,27 +47,18 @@ class TypeRuleRows:
         """
         mine = (_T.tenant == row.tenant, _T.said.is_not(None))
         async with self._db.write() as conn:
-            if self._db.dialect != "sqlite":  # there every writer is alone
-                await conn.execute(_ALONE)
+            await versions.alone(conn, self._db, type_rules)
             names = set((await conn.execute(select(_T.type).where(*mine))).scalars())
             known = row.type in names
             if not known and (row.said is None or (most is not None and len(names) >= most)):
                 return None
-            newest = (await conn.execute(select(func.max(_T.version)))).scalar()
             changed = {
                 "said": None if row.said is None else orjson.dumps(row.said).decode(),
                 "updated_at": row.updated_at,
                 "updated_by": row.updated_by,
-                "version": (newest or 0) + 1,
             }
             named = {"tenant": row.tenant, "type": row.type}
-            upsert = self._db.insert(type_rules).values(named | changed)
-            stored = await conn.execute(
-                upsert.on_conflict_do_update(index_elements=list(named), set_=changed).returning(
-                    *type_rules.c
-                )
-            )
-            found = _stored(stored.one())
+            found = _stored(await versions.keep(conn, self._db, type_rules, named, changed))
             await put(conn, note)
         return found
 

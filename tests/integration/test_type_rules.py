@@ -10,7 +10,9 @@ import pytest
 
 from hub.app import build
 from hub.choices import registry
+from hub.domain.delivery import Status
 from hub.settings import Settings, SettingsRefused
+from tests.deliverers import World
 from tests.integration.test_templates_own import ask
 from tests.living import Ear, Living, Start
 
@@ -174,6 +176,18 @@ async def test_names_and_numbers_are_bounded(living: Start) -> None:
     assert (status, problem["code"]) == (409, "state_conflict")
     status, problem = await ask(hub, "PUT", "/admin/types/no%20name", json={"severity": "error"})
     assert (status, problem["code"]) == (422, "type_unknown")
+
+
+async def test_a_tenants_rules_hold_when_something_is_about_to_leave(world: World) -> None:
+    ids = [(await world.put("42"))[0] for _ in range(3)]
+    await world.preferences.change("acme", "42", lambda _: {"email": False}, now=world.now)
+    world.types.say("acme", "booking.confirmed", {"mutable": False, "throttle": {"most": 1, "seconds": 600}})
+    for id in ids[:2]:
+        await world.deliver().send(id)
+    world.types.say("acme", "booking.confirmed", None)
+    await world.deliver().send(ids[2])
+    ends = [(one.status, (one.reason or "").partition(":")[0]) for one in await world.all(*ids)]
+    assert ends == [(Status.SENT, ""), (Status.SKIPPED, "throttled"), (Status.SKIPPED, "muted")]
 
 
 # -- an operator's file ----------------------------------------------------------------------------------
