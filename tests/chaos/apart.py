@@ -3,7 +3,7 @@
 Who floods or reconnects by the thousand has a busy loop itself; how long others wait must be measured where
 nothing else is done. Each line on stdin is a command, each line on stdout its answer in JSON: `visit N` comes
 and goes N times and answers how many seconds each took to get in; `stay` opens a connection that stays;
-`delays OFFSET` waits for that event, ends it, and answers how late events of the log were and what was wrong.
+`leave OFFSET` waits for that event, ends it, and answers how late events of the log were and what was wrong.
 """
 
 from __future__ import annotations
@@ -32,14 +32,22 @@ class Apart:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def ask(self, command: str) -> Any:
+    async def _ask(self, command: str) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{command}\n".encode())
         return json.loads(await self._process.stdout.readline())
 
     async def visit(self, count: int) -> list[float]:
-        found: list[float] = await self.ask(f"visit {count}")
+        found: list[float] = await self._ask(f"visit {count}")
+        return found
+
+    async def stay(self) -> None:
+        await self._ask("stay")
+
+    async def leave(self, offset: int) -> dict[str, Any]:
+        """`delays` of the events that came up to this one, in seconds, and `faults`."""
+        found: dict[str, Any] = await self._ask(f"leave {offset}")
         return found
 
 
@@ -82,7 +90,7 @@ async def main(port: int, address: str) -> None:
                     await asyncio.sleep(PAUSE)
             case ["stay"]:
                 stayed = await new().open(port)
-            case ["delays", offset] if stayed is not None:
+            case ["leave", offset] if stayed is not None:
                 await stayed.reaches(int(offset))
                 answer = {"delays": stayed.delays, "faults": stayed.faults}
                 stayed.close()

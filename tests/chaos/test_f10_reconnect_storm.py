@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.chaos.apart import apart
 from tests.chaos.scale import LONG, lag_p99, p99_ms, patience, report, scaled
 from tests.chaos.targets import under_fire
 from tests.chaos.wires import Client, Reader, Refused
@@ -54,7 +55,7 @@ async def come_back(number: int, one: Client, port: int, last: int, delays: list
 
 
 async def test_all_come_back_at_once_and_have_missed_nothing(tmp_path: Path) -> None:
-    async with under_fire(tmp_path, HUB_PRESENCE_LEASE="2") as target:
+    async with under_fire(tmp_path, HUB_PRESENCE_LEASE="2") as target, apart(target) as bystander:
         kinds = (Client, Client, Reader)
         clients = [kinds[number % 3](target.token()) for number in range(CLIENTS)]
         await connect(clients, target.port)
@@ -65,7 +66,7 @@ async def test_all_come_back_at_once_and_have_missed_nothing(tmp_path: Path) -> 
         await target.cluster.start(0)
         last = await target.post(MISSED)
 
-        bystander = await Client(target.token()).open(target.port)
+        await bystander.stay()
         delays: list[float] = []
         before = await target.lateness()
         async with asyncio.timeout(BACK_SECONDS):
@@ -75,7 +76,8 @@ async def test_all_come_back_at_once_and_have_missed_nothing(tmp_path: Path) -> 
             ]
             last = await target.post(5)  # live events, while replays are written
             await asyncio.gather(*storm)
-            await asyncio.gather(*(one.reaches(last) for one in [*clients, bystander]))
+            await asyncio.gather(*(one.reaches(last) for one in clients))
+            found = await bystander.leave(last)
         late = lag_p99(before, await target.lateness())
         report(
             "F10",
@@ -83,14 +85,14 @@ async def test_all_come_back_at_once_and_have_missed_nothing(tmp_path: Path) -> 
             back_after_s=round(max(delays), 1),
             back_p99_ms=p99_ms(delays),
             loop_late_p99_s=late,
-            bystander_p99_ms=p99_ms(bystander.delays),
+            bystander_p99_ms=p99_ms(found["delays"]),
         )
         assert late <= LATE_SECONDS or not LONG
         for one in clients:
             assert not one.faults
             assert one.seen == list(range(1, last + 1))
-        assert not bystander.over.is_set()
-        await target.until_online(CLIENTS + 1, 10)  # those of the killed process are out as well
-        for one in [*clients, bystander]:
+        assert (len(found["delays"]), found["faults"]) == (5, [])
+        await target.until_online(CLIENTS, 10)  # those of the killed process are out as well
+        for one in clients:
             one.close()
         target.require_clean_log()
