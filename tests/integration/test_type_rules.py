@@ -43,10 +43,12 @@ async def explained(hub: Living) -> list[tuple[str, str]]:
     return [(row["channel"], row["status"]) for row in rows if row["channel"] != "inApp"]
 
 
-async def known(hub: Living, tenant: str = "acme") -> None:
+async def known(hub: Living, tenant: str = "acme", **more: Any) -> None:
     await hub.post("/notifications", {"type": "test", "to": "user:1", "data": {}}, tenant=tenant)
     headers = {"X-API-Key": "hub_development_key_never_for_production", "X-Tenant-Id": tenant}
-    async with hub.http.put("/users/42", json={"email": "ana@example.org"}, headers=headers) as answer:
+    async with hub.http.put(
+        "/users/42", json={"email": "ana@example.org", **more}, headers=headers
+    ) as answer:
         assert answer.status in (200, 201)
 
 
@@ -188,6 +190,20 @@ async def test_a_tenants_rules_hold_when_something_is_about_to_leave(world: Worl
     await world.deliver().send(ids[2])
     ends = [(one.status, (one.reason or "").partition(":")[0]) for one in await world.all(*ids)]
     assert ends == [(Status.SENT, ""), (Status.SKIPPED, "throttled"), (Status.SKIPPED, "muted")]
+
+
+async def test_a_crowd_is_written_out_by_its_tenants_rules(living: Start) -> None:
+    hub = await living()
+    await known(hub, roles=["GUEST"])
+    off = {"types": {"booking.created": {"email": False}}}
+    assert (await hub.user("PATCH", "/notifications/preferences", hub.token("42"), json=off))[0] == 200
+    await say(hub, mutable=False, channels=["inApp", "email"])
+    await hub.notify("booking.created", "role:GUEST")
+    await hub.hub.timers.sweep()
+    _, rows = await ask(hub, "GET", "/admin/deliveries")
+    assert [(row["userId"], row["status"] != "skipped", row["reason"]) for row in rows] == [
+        ("42", True, None)
+    ]
 
 
 # -- an operator's file ----------------------------------------------------------------------------------
