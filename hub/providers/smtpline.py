@@ -2,7 +2,7 @@
 
 aiosmtplib opens it: name, greeting, TLS and login are its work. Then the connection is taken over, because
 what is left is the same three commands for every mail, and to a server that offers PIPELINING (RFC 2920,
-nearly all do) they go in one write, which costs a quarter of four exchanges. Promises: the text is written
+nearly all do) they go in one write: two round trips instead of four. Promises: the text is written
 only after the server has asked for it, so that `handed_over` is the truth; nothing in the text ends it early
 (RFC 5321, 4.5.2); what the server says is bounded, and when it is not SMTP the connection is of no use any
 more. Does not know what a mail is, how long to wait, or what an answer means for a delivery.
