@@ -7,10 +7,9 @@ connections away; `close` ends it, the newest part first. A worker's hub is the 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -22,16 +21,13 @@ from hub.choices import (
     daily,
     keep,
     limits,
-    overrides,
-    patience,
     presence,
     registry,
-    relay,
     socket_options,
-    style,
     tokens,
     web_options,
 )
+from hub.clock import utc_now
 from hub.cluster.bus import Bus
 from hub.cluster.limiter import Limiter
 from hub.cluster.locations import Locations
@@ -42,9 +38,9 @@ from hub.domain.access import SCOPES
 from hub.domain.delivery import DeliveryUpdate, Status
 from hub.domain.errors import Refusal
 from hub.domain.events import Event, Registry
-from hub.domain.routing import Reach
 from hub.domain.rules import Types
 from hub.metrics import Metrics
+from hub.outside import Outside
 from hub.realtime.fanout import Fanout
 from hub.realtime.lag import LoopLag
 from hub.realtime.manager import RoomManager
@@ -53,15 +49,12 @@ from hub.realtime.places import Places
 from hub.realtime.plain import PlainSockets
 from hub.realtime.replay import Ring
 from hub.realtime.stream import Streams
-from hub.senders import admins_webhook, providers, targets, vapid_public_key
+from hub.senders import admins_webhook
 from hub.services.admin import AdminService, AdminStores
-from hub.services.callbacks import CallbackService
-from hub.services.deliver import Deliver
 from hub.services.delivered import Delivered
 from hub.services.disconnect import Disconnect
 from hub.services.expand import Expand
 from hub.services.explain import Explain, ExplainStores
-from hub.services.gates import Gates
 from hub.services.ids import new_id
 from hub.services.inbox import InboxService
 from hub.services.ingest import Ingest, Rules
@@ -70,53 +63,23 @@ from hub.services.pending import Pending
 from hub.services.people import PeopleService
 from hub.services.preferences import PreferencesService
 from hub.services.publish import Past, Publish
-from hub.services.push import PushService
 from hub.services.recount import Recount
 from hub.services.recovery import Recovery
-from hub.services.render import Render
 from hub.services.replay import Replays
 from hub.services.reports import ReportsService
 from hub.services.revocations import Revocations
 from hub.services.session import SessionRules
 from hub.services.sessions import Sessions
-from hub.services.shipped import Shipped
-from hub.services.suppressions import SuppressionService
-from hub.services.templates import Bound, TemplatesService
 from hub.services.timers import Timers
 from hub.services.types import TypesService
-from hub.services.unsubscribe import UnsubscribeLinks, UnsubscribeService
 from hub.services.upkeep import DRAIN_SPREAD_MS, Upkeep
 from hub.services.whereabouts import Whereabouts
 from hub.settings import DEVELOPMENT_KEY, Settings
 from hub.siblings import Siblings
-from hub.store.audit import Audit
-from hub.store.backlog import Backlog
-from hub.store.callbacks import Callbacks
 from hub.store.collapse import Replaced
-from hub.store.dead import DeadLetters
-from hub.store.delivered import DeliveredMarks
-from hub.store.deliveries import Deliveries
 from hub.store.engine import Database
 from hub.store.events import Append, EventLog
-from hub.store.expansions import Expansions
-from hub.store.inbox import Inbox
-from hub.store.keys import ApiKeys
-from hub.store.outbox import Outbox
-from hub.store.people import People
-from hub.store.preferences import Preferences
-from hub.store.push import PushSubscriptions
-from hub.store.queue import Queue
-from hub.store.reports import Reports
-from hub.store.retention import Retention
-from hub.store.revocations import RevocationRows
-from hub.store.scheduled import Scheduled
-from hub.store.spending import Spending
-from hub.store.stats import Statistics
-from hub.store.suppressions import Suppressions
-from hub.store.templates import TemplateRows
-from hub.store.tenants import Tenants
-from hub.store.trail import Trail
-from hub.store.type_rules import TypeRuleRows
+from hub.stores import Stores
 from hub.web.background import Background
 from hub.web.events import Pace
 from hub.web.plain import Plain
@@ -133,22 +96,6 @@ FLUSH_SECONDS = 0.1  # what a drained connection gets before it is ended
 log = structlog.get_logger(__name__)
 
 
-_now = (-1, datetime.min)  # the last millisecond that anybody asked in, and its time
-
-
-def utc_now() -> datetime:
-    """To the millisecond, which is as exact as anybody is told. Who asks within one gets the same object, so
-    that it is put into words once."""
-    global _now
-    milliseconds = time.time_ns() // 1_000_000
-    last, now = _now
-    if milliseconds != last:
-        seconds, rest = divmod(milliseconds, 1000)
-        now = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
-        _now = milliseconds, now
-    return now
-
-
 class Hub:
     """All parts of one process, and their life."""
 
@@ -163,9 +110,10 @@ class Hub:
 
         # What is stored.
         self.log = EventLog(db, clock=utc_now, on_commit=self._committed)
-        self.keys = ApiKeys(db)
-        self.outbox = Outbox(db)
-        people, deliveries, scheduled = People(db), Deliveries(db), Scheduled(db)
+        stores = Stores(db)
+        self.keys = stores.keys
+        self.outbox = stores.outbox
+        self.queue = stores.queue
 
         # What processes share, and what connections share.
         url = settings.redis
@@ -192,9 +140,8 @@ class Hub:
         self.hints = Hints(celery_app(settings.broker, prefix=settings.redis_prefix, heartbeat=None))
 
         # The verbs.
-        rows = RevocationRows(db)
         self.revocations = Revocations(
-            rows,
+            stores.revocations,
             self.publish,
             keep=max(timedelta(days=settings.revocation_days), timedelta(seconds=settings.jwt_expires_in)),
             clock=utc_now,
@@ -206,90 +153,81 @@ class Hub:
             log=self.log,
             require_valid=self.revocations.require_valid,
         )
-        self.links = UnsubscribeLinks(settings.link_secret, types, public_url=settings.public_url)
-        words = Shipped(public_url=settings.public_url)
-        own = TemplateRows(db)
-        self._overrides = overrides(settings, own, self.publish, words)
-        render = Render(
-            public_url=settings.public_url,
-            shipped=words,
-            own=self._overrides,
-            unsubscribe=self.links.unsubscribe_url,
-            style=style(settings),
-        )
-        self.templates = TemplatesService(
-            own,
-            self._overrides,
-            words,
-            render,
-            self.registry,
-            bound=Bound(settings.template_bytes, settings.templates_per_tenant),
-            custom_types=settings.custom_types,
-            tenant=self.tokens.require_tenant,
-            clock=utc_now,
-        )
-        self.types = TypesService(
-            types,
-            TypeRuleRows(db),
-            self.publish,
-            most=settings.types_per_tenant,
-            custom_types=settings.custom_types,
-            tenant=self.tokens.require_tenant,
-            clock=utc_now,
-        )
-        self._providers = providers(settings, self.outbox.add)
-        channels = frozenset(self._providers)
-        reach = Reach(channels, settings.countries)
-        locations = Locations(self.redis, prefix=settings.redis_prefix, seconds=settings.location_seconds)
-        self.whereabouts = Whereabouts(locations)
-        self.ingest = Ingest(
-            types=types,
-            log=self.log,
-            people=people,
-            scheduled=scheduled,
-            locations=locations,
-            publish=self.publish,
-            words=render.words,
-            quota=Limiter(self.redis, prefix=settings.redis_prefix),
-            rules=Rules(settings.custom_types, settings.max_rooms, reach, settings.tenant_events_per_minute),
-            tenant=self.tokens.require_tenant,
-            clock=utc_now,
-            new_id=new_id,
-        )
-        self.inbox = InboxService(
-            Inbox(db),
-            self.log,
-            deliveries,
-            Trail(db),
-            self.publish,
-            announce=self._announce,
-            clock=utc_now,
-        )
-        self.delivered = Delivered(DeliveredMarks(db), clock=utc_now)
-        self.people = PeopleService(
-            people,
-            tenant=self.tokens.require_tenant,
-            forget=self.whereabouts.forget_person,
-            clock=utc_now,
-        )
-        preferences = Preferences(db)
         self.preferences = PreferencesService(
-            preferences,
+            stores.preferences,
             types,
             self.fanout,
             self.publish,
             tenant=self.tokens.require_tenant,
             clock=utc_now,
         )
+        self._outside = outside = Outside(
+            settings,
+            stores,
+            types,
+            self.preferences,
+            self.publish,
+            tenant=self.tokens.require_tenant,
+            announce=self._announce,
+            count=self.tally.add,
+            clock=utc_now,
+        )
+        self.links, self.templates = outside.links, outside.templates
+        self.deliver, self.callbacks = outside.deliver, outside.callbacks
+        self.suppressions, self.unsubscribe = outside.suppressions, outside.unsubscribe
+        self.push = outside.push
+        self.types = TypesService(
+            types,
+            stores.type_rules,
+            self.publish,
+            most=settings.types_per_tenant,
+            custom_types=settings.custom_types,
+            tenant=self.tokens.require_tenant,
+            clock=utc_now,
+        )
+        locations = Locations(self.redis, prefix=settings.redis_prefix, seconds=settings.location_seconds)
+        self.whereabouts = Whereabouts(locations)
+        self.ingest = Ingest(
+            types=types,
+            log=self.log,
+            people=stores.people,
+            scheduled=stores.scheduled,
+            locations=locations,
+            publish=self.publish,
+            words=outside.render.words,
+            quota=Limiter(self.redis, prefix=settings.redis_prefix),
+            rules=Rules(
+                settings.custom_types, settings.max_rooms, outside.reach, settings.tenant_events_per_minute
+            ),
+            tenant=self.tokens.require_tenant,
+            clock=utc_now,
+            new_id=new_id,
+        )
+        self.inbox = InboxService(
+            stores.inbox,
+            self.log,
+            stores.deliveries,
+            stores.trail,
+            self.publish,
+            announce=self._announce,
+            clock=utc_now,
+        )
+        self.delivered = Delivered(stores.delivered, clock=utc_now)
+        self.people = PeopleService(
+            stores.people,
+            tenant=self.tokens.require_tenant,
+            forget=self.whereabouts.forget_person,
+            clock=utc_now,
+        )
         self.explain = Explain(
             self.ingest,
-            ExplainStores(people, preferences, Suppressions(db), Spending(db)),
-            reach=reach,
+            ExplainStores(stores.people, stores.preferences, stores.suppressions, stores.spending),
+            reach=outside.reach,
             budgets=budgets(settings),
             webhook=admins_webhook(settings),
             clock=utc_now,
         )
-        self.deliveries = Pending(self.log, scheduled, deliveries, self.publish)
+        self.deliveries = Pending(self.log, stores.scheduled, stores.deliveries, self.publish)
         self.replays = Replays(ring, self.log, limit=settings.replay_limit, clock=utc_now)
         self.mutes = Mutes(self.preferences)
         self.sessions = Sessions(
@@ -320,35 +258,8 @@ class Hub:
             require_valid=self.revocations.require_valid,
         )
         self._upkeep = Upkeep(self.sessions, wall=time.time, monotonic=time.monotonic)
-        self.deliver = Deliver(
-            deliveries,
-            relay(settings, self._providers, self.tally.add),
-            render,
-            self._announce,
-            clock=utc_now,
-            chance=random.random,
-            patience=patience(settings),
-            gates=Gates(types, reach, budgets(settings)),
-        )
-        self.push = PushService(
-            PushSubscriptions(db),
-            targets(settings),
-            key=vapid_public_key(settings),
-            most=settings.push_subscriptions,
-            tenant=self.tokens.require_tenant,
-            clock=utc_now,
-            new_id=new_id,
-        )
-        self.suppressions = SuppressionService(
-            Suppressions(db), tenant=self.tokens.require_tenant, clock=utc_now
-        )
-        self.unsubscribe = UnsubscribeService(self.links, self.preferences)
-        self.callbacks = CallbackService(
-            callback_readers(settings), Callbacks(db), self._announce, clock=utc_now
-        )
-        audit = Audit(db)
         self.admin = AdminService(
-            AdminStores(audit=audit, dead=DeadLetters(db), keys=self.keys, tenants=Tenants(db)),
+            AdminStores(audit=stores.audit, dead=stores.dead, keys=stores.keys, tenants=stores.tenants),
             revocations=self.revocations,
             disconnect=Disconnect(
                 self.sessions,
@@ -363,27 +274,29 @@ class Hub:
             tenant=self.tokens.require_tenant,
             clock=utc_now,
         )
-        self.reports = ReportsService(Reports(db), Statistics(db), audit, Trail(db), clock=utc_now)
-        self.daily = daily(settings, db, self.log, release=self.ingest.release, clock=utc_now)
+        self.reports = ReportsService(
+            stores.reports, stores.statistics, stores.audit, stores.trail, clock=utc_now
+        )
+        self.daily = daily(settings, stores, self.log, release=self.ingest.release, clock=utc_now)
         self.timers = Timers(
-            backlog=Backlog(db),
-            scheduled=scheduled,
+            backlog=stores.backlog,
+            scheduled=stores.scheduled,
             expand=Expand(
-                Expansions(db),
-                people,
-                preferences,
+                stores.expansions,
+                stores.people,
+                stores.preferences,
                 types=types,
-                reach=reach,
+                reach=outside.reach,
                 clock=utc_now,
                 new_id=new_id,
                 webhook=admins_webhook(settings),
             ),
-            retention=Retention(db),
-            revocations=rows,
-            audit=audit,
-            spending=Spending(db),
-            outbox=self.outbox,
-            channels=channels,
+            retention=stores.retention,
+            revocations=stores.revocations,
+            audit=stores.audit,
+            spending=stores.spending,
+            outbox=stores.outbox,
+            channels=outside.reach.channels,
             hand_out=self.hints.send,
             waiting=self.hints.waiting,
             release=self.ingest.release,
@@ -417,7 +330,6 @@ class Hub:
 
         # The numbers.
         self.now = utc_now
-        self.queue = Queue(db)
         self.lag = LoopLag()
         self._metrics = Metrics(self)
 
@@ -429,7 +341,7 @@ class Hub:
         await self.bus.open()
         await self.revocations.look()
         self._background.spawn(self.revocations.watch())
-        for news in (self._overrides.news, self.types.news):
+        for news in (self._outside.overrides.news, self.types.news):
             await news.look()
             self._background.spawn(news.watch())
         self._background.spawn(self._end_revoked())
@@ -475,9 +387,7 @@ class Hub:
         await self.manager.close()
         await self.bus.close()
         self.hints.close()
-        for chosen in self._providers.values():
-            for provider in chosen:
-                await provider.close()
+        await self._outside.close()
         if self.redis is not None:
             await self.redis.aclose()
         await self.db.close()

@@ -41,13 +41,10 @@ from hub.services.shipped import Shipped
 from hub.services.timers import Keep
 from hub.services.tokens import Tokens
 from hub.settings import DEVELOPMENT_KEY, Settings, SettingsRefused
-from hub.store.engine import Database
 from hub.store.events import EventLog
 from hub.store.keys import ApiKeys
-from hub.store.people import People
-from hub.store.stats import Statistics
 from hub.store.templates import TemplateRows
-from hub.store.tenants import Tenants
+from hub.stores import Stores
 from hub.web.context import WebOptions
 from hub.web.fields import Faults
 from hub.web.rules import in_file
@@ -95,7 +92,7 @@ def registry(file: str | None = None) -> Registry:
 
 def daily(
     settings: Settings,
-    db: Database,
+    stores: Stores,
     log: EventLog,
     *,
     release: Callable[[str, Draft], Awaitable[None]],
@@ -103,7 +100,9 @@ def daily(
 ) -> Daily:
     """Who tells admins of their day."""
     when = When(settings.report_hour, ZoneInfo(settings.report_timezone))
-    return Daily(Tenants(db), Statistics(db), People(db), log, release=release, clock=clock, when=when)
+    return Daily(
+        stores.tenants, stores.statistics, stores.people, log, release=release, clock=clock, when=when
+    )
 
 
 def callback_readers(settings: Settings) -> dict[str, Reader]:

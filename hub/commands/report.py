@@ -7,11 +7,12 @@ needs.
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Annotated
 
 import typer
 
+from hub.clock import utc_now
 from hub.commands.start import Fault, load
 from hub.domain.access import DEFAULT_TENANT, require_tenant
 from hub.domain.drafts import Draft
@@ -41,11 +42,12 @@ async def _report(settings: Settings, tenant: str, day: date | None, *, send: bo
     from hub.choices import daily
     from hub.commands.database import opened
     from hub.store.events import EventLog
+    from hub.stores import Stores
 
     async with opened(settings) as database:
         log = EventLog(database)
         await log.tenant(tenant, create=False)
-        report = daily(settings, database, log, release=_nothing, clock=_now)
+        report = daily(settings, Stores(database), log, release=_nothing, clock=utc_now)
         text = await report.text(tenant, day)
         chosen = day or report.yesterday()
     if send:
@@ -66,7 +68,3 @@ async def _send(settings: Settings, tenant: str, day: date) -> None:
 
 async def _nothing(_id: str, _draft: Draft) -> None:
     """What is printed is not sent."""
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
