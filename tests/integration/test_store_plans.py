@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from hub.domain.callback import Report
 from hub.domain.delivery import Call, Status, Step
@@ -122,12 +122,14 @@ async def test_deliveries_are_found_by_the_index_that_is_meant_for_it(database: 
         if re.search(r"\b(FROM|UPDATE) deliveries\b", sql):
             sent[sql] = given[0] if many else given
 
-    for engine in (database._reader, database._writer):
-        event.listen(engine.sync_engine, "before_cursor_execute", note)
     wrong: list[tuple[str, set[str], str]] = []
     for what, (do, allowed) in WAYS.items():
         sent.clear()
-        await do(database)
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            await do(database)
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
         assert sent, what
         for sql, given in list(sent.items()):
             used = await indexes(database, sql, given)
