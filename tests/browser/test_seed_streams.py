@@ -117,10 +117,12 @@ async def broadcast(hub: HubCluster, tenant: int, notification: dict[str, Any]) 
 
 
 async def online(hub: HubCluster, tenant: str) -> int:
-    """How many connections the tenant has."""
+    """How many connections the tenant has; none while nobody has heard of it."""
     headers = {**BACKEND, "X-Tenant-Id": tenant}
     address = f"{hub.nodes[0].url}/admin/presence"
     async with aiohttp.ClientSession(headers=headers) as http, http.get(address) as answer:
+        if answer.status == 404:
+            return 0
         assert answer.status == 200, await answer.text()
         return int((await answer.json())["connections"])
 

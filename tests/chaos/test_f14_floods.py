@@ -27,7 +27,7 @@ CONNECT_TIMEOUT = scaled(1.0, 5.0)
 ATTACKER, CITIZEN = "203.0.113.7", "198.51.100.1"
 # Tests come through a trusted proxy, so that they may say where they come from.
 PROXIED = {"HUB_TRUSTED_PROXIES": "127.0.0.1"}
-SPARE_FILES = 5
+SPARE_FILES = 20  # connections to the database that are kept
 VISITS = scaled(20, 300)  # of legal clients, from a process of their own
 UNNOTICED_MS = 100.0  # to get in; the flood is made on the same machine
 
