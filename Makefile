@@ -46,7 +46,7 @@ test: .venv/synced tools pages ## the whole gate: style, types, every test, both
 	@.ci/step "lint" $(PYTHON) -m ruff check
 	@.ci/step "types" $(PYTHON) -m mypy
 	@.ci/step "lock" .venv/bin/uv lock --check
-	@.ci/step "tests" $(PYTHON) -m pytest -n 2 --dist loadfile $(addprefix --ignore=tests/,$(ALONE))
+	@.ci/step "tests" $(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=tests/,$(ALONE))
 	@.ci/step "tests that want the machine" $(PYTHON) -m pytest $(addprefix tests/,$(ALONE))
 ifneq ($(NPM),)
 	@$(MAKE) js
