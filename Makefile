@@ -11,8 +11,8 @@ UV_VERSION := 0.13.8
 PYTHON := .venv/bin/python
 JS := clients/js
 JS_SOURCES := $(shell find $(JS)/src $(JS)/pages $(JS)/*.ts $(JS)/*.json -type f)
-# What is judged under load, or drives a browser, is not disturbed by other tests.
-ALONE := browser chaos conformance
+# What kills and floods, or drives a browser, runs two at a time, apart from the others.
+HEAVY := browser chaos conformance
 # Empty when npm is missing, or node is older than the build needs.
 NPM := $(shell node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null && command -v npm)
 
@@ -46,8 +46,8 @@ test: .venv/synced tools pages ## the whole gate: style, types, every test, both
 	@.ci/step "lint" $(PYTHON) -m ruff check
 	@.ci/step "types" $(PYTHON) -m mypy
 	@.ci/step "lock" .venv/bin/uv lock --check
-	@.ci/step "tests" $(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=tests/,$(ALONE))
-	@.ci/step "tests that want the machine" $(PYTHON) -m pytest $(addprefix tests/,$(ALONE))
+	@.ci/step "tests" $(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=tests/,$(HEAVY))
+	@.ci/step "heavy tests" $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(addprefix tests/,$(HEAVY))
 ifneq ($(NPM),)
 	@$(MAKE) js
 endif
