@@ -44,7 +44,7 @@ def node_peer() -> Path:
     """The Socket.IO server for Node, with what it needs beside it."""
     target, peer = BUILD / "peers", HERE / "peers"
     target.mkdir(parents=True, exist_ok=True)
-    for path in peer.iterdir():
+    for path in (path for path in peer.iterdir() if path.is_file()):
         shutil.copy(path, target)
     installed, wanted = target / "installed", (peer / "package-lock.json").read_text()
     if not installed.exists() or installed.read_text() != wanted:
