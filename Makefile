@@ -46,7 +46,7 @@ test: .venv/synced tools pages ## the whole gate: style, types, every test, both
 	@.ci/step "lint" $(PYTHON) -m ruff check
 	@.ci/step "types" $(PYTHON) -m mypy
 	@.ci/step "lock" .venv/bin/uv lock --check
-	@.ci/step "tests" $(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=tests/,$(HEAVY))
+	@.ci/step "tests" $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=tests/,$(HEAVY))
 	@.ci/step "heavy tests" $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(addprefix tests/,$(HEAVY))
 ifneq ($(NPM),)
 	@$(MAKE) js

@@ -26,7 +26,7 @@ from hub.web.listening import Listening, ListenOptions
 from hub.web.routes import make_app
 from tests.described import watch
 
-PATIENCE = 10.0  # seconds that anything a test waits for may take
+PATIENCE = 30.0  # seconds that anything a test waits for may take
 
 
 class Living:
