@@ -85,7 +85,7 @@ def registry(file: str | None = None) -> Registry:
             if not (value is False and key != "mutable")
         }
     try:
-        return Registry.from_tables(types)
+        return Registry.from_tables(types, own)
     except ValueError as fault:
         raise SettingsRefused(f"{where}: {fault}") from None
 

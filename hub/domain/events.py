@@ -110,7 +110,7 @@ class Throttle(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventType:
     """One entry of the registry (`hub/types.toml`). `escalate`: seconds after which a channel is tried, too,
-    unless the person has seen the notification by then."""
+    unless the person has seen the notification by then. `filed`: the fields that an operator's file says."""
 
     name: str
     wire: str
@@ -124,6 +124,7 @@ class EventType:
     digest: Digest | None = None
     throttle: Throttle | None = None
     escalate: Mapping[str, int] = field(default_factory=dict)
+    filed: frozenset[str] = frozenset()
 
     @property
     def outside(self) -> bool:
@@ -145,8 +146,10 @@ class Registry:
                     raise ValueError(f"types {taken.name!r} and {kind.name!r} share the name {name!r}")
 
     @classmethod
-    def from_tables(cls, tables: Mapping[str, Mapping[str, Any]]) -> Registry:
-        """From the parsed registry file: a table per canonical name."""
+    def from_tables(
+        cls, tables: Mapping[str, Mapping[str, Any]], filed: Mapping[str, Iterable[str]] | None = None
+    ) -> Registry:
+        """From the parsed registry file: a table per canonical name. `filed`: an operator's words of them."""
         return cls(
             EventType(
                 name=name,
@@ -160,6 +163,7 @@ class Registry:
                 digest=_digest(name, table.get("digest")),
                 throttle=_throttle(name, table.get("throttle")),
                 escalate=_escalate(name, table.get("escalate", {})),
+                filed=frozenset((filed or {}).get(name, ())),
             )
             for name, table in tables.items()
         )

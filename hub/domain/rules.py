@@ -46,6 +46,12 @@ def rules_of(kind: EventType) -> dict[str, Any]:
     }
 
 
+def sources_of(kind: EventType, said: Said) -> dict[str, str]:
+    """Who says each rule of a type: the tenant, the operator's file, or the hub."""
+    filed = {"ttlDays" if name == "ttl_days" else name for name in kind.filed}
+    return {name: "tenant" if name in said else "file" if name in filed else "hub" for name in rules_of(kind)}
+
+
 class Types:
     """The registry, and what tenants say instead. `say` is heard by whoever asks from then on."""
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hub.domain.errors import RulesUnknown, StateConflict, TypeUnknown
-from hub.domain.rules import Said, Types, rules_of
+from hub.domain.rules import Said, Types, rules_of, sources_of
 from hub.services.publish import Publish
 from hub.services.watching import Newest
 from hub.services.wire import iso
@@ -106,6 +106,7 @@ class TypesService:
 
     def _shape(self, tenant: str, name: str) -> dict[str, Any]:
         kind, stored = self._types.as_shipped(name), self._said.get(tenant, {}).get(name)
+        said = None if stored is None else dict(stored.said or {})
         return {
             "type": name,
             "wire": kind.wire,
@@ -113,8 +114,9 @@ class TypesService:
             "registered": kind.known,
             "rules": rules_of(self._types.kind(tenant, name)),
             "default": rules_of(kind),
+            "sources": sources_of(kind, said or {}),
             "overridden": stored is not None,
-            "override": stored and dict(stored.said or {}),
+            "override": said,
             "updatedAt": stored and iso(stored.updated_at),
             "updatedBy": stored and stored.updated_by,
         }

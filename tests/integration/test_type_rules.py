@@ -60,6 +60,7 @@ async def test_a_tenants_rules_are_put_in_force_and_taken_back(living: Start, ur
     shape = await say(hub, **RULES)
     assert (shape["type"], shape["override"], shape["updatedBy"]) == ("booking.created", RULES, "user:1")
     assert shape["rules"] == {**shape["default"], **RULES}
+    assert {name for name, who in shape["sources"].items() if who == "tenant"} == RULES.keys()
     assert await deliveries(hub) == [("email", "planned", None)]
     assert await deliveries(hub, tenant="globex") == []
     assert await explained(hub) == [("email", "planned")]
@@ -227,6 +228,14 @@ async def test_an_operators_file_adds_types_and_changes_those_that_come_along(
     await known(hub)
     assert await deliveries(hub, "ROOM_CLEANED") == [("email", "planned", None)]
     assert await deliveries(hub) == [("email", "planned", None)]
+    await say(hub, "/admin/types/report.daily", severity="warning")
+    for name, who in (
+        ("booking.created", {"escalate": "file"}),
+        ("report.daily", {"ttlDays": "file", "severity": "tenant"}),
+        ("room.cleaned", {"channels": "file", "ttlDays": "file"}),
+    ):
+        _, shape = await ask(hub, "GET", f"/admin/types/{name}")
+        assert {rule: by for rule, by in shape["sources"].items() if by != "hub"} == who
     types = registry(str(file))
     before = registry()
     assert types.types["booking.created"].aliases == before.types["booking.created"].aliases

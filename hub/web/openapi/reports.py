@@ -91,6 +91,7 @@ SCHEMAS: dict[str, Schema] = {
             "registered": flag("false: a name of the tenant's own"),
             "rules": ref("Rules"),
             "default": ref("Rules"),
+            "sources": counts(words(("hub", "file", "tenant")), "who says each rule; file: the operator's"),
             "overridden": flag("whether the tenant has said something"),
             "override": nullable({"type": "object", "description": "what it has said"}),
             "updatedAt": nullable(TIME),

@@ -19,6 +19,7 @@ import { overview } from "./views/overview";
 import { people } from "./views/people";
 import { suppressions } from "./views/suppressions";
 import { templates } from "./views/templates";
+import { types } from "./views/types";
 import type { Desk, View } from "./views/view";
 
 const VIEWS: Record<string, { title: string; show: (desk: Desk) => View }> = {
@@ -26,6 +27,7 @@ const VIEWS: Record<string, { title: string; show: (desk: Desk) => View }> = {
   people: { title: "People", show: people },
   deliveries: { title: "Deliveries", show: deliveries },
   log: { title: "Log", show: log },
+  types: { title: "Types", show: types },
   templates: { title: "Templates", show: templates },
   suppressions: { title: "Suppressions", show: suppressions },
   broadcast: { title: "Broadcast", show: broadcast },

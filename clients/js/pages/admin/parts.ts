@@ -1,5 +1,6 @@
 /** What the views are made of: cards, tables, meters, forms that say how it went. Text only, never markup. */
 import { clock, make, reason } from "../dom";
+import { forget, show } from "./faults";
 
 export type Cell = Node | string | null;
 
@@ -103,7 +104,10 @@ export function field({ name, label, value = "", options, lines, hint, required,
   return make("label", { class: "field" }, make("span", {}, label), control);
 }
 
-/** A form whose button waits for the answer, and a line that says what it was. `does` gives that line. */
+/**
+ * A form whose button waits for the answer, and a line that says what it was. `does` gives that line; what the hub says of
+ * one field stands beside it.
+ */
 export function form(
   name: string,
   fields: (Node | null)[],
@@ -117,12 +121,13 @@ export function form(
     event.preventDefault();
     go.disabled = true;
     said.classList.remove("bad");
+    forget(element);
     does(new FormData(element), element)
       .then(
         (text) => void (said.textContent = text),
         (fault: unknown) => {
           said.classList.add("bad");
-          said.textContent = reason(fault);
+          said.textContent = show(element, fault) ?? reason(fault);
         },
       )
       .finally(() => void (go.disabled = false));

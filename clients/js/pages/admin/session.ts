@@ -2,13 +2,21 @@
 
 const KEY = "hub-admin-token";
 
+export interface Fault {
+  /** A path: `digest.window`. */
+  field: string;
+  message: string;
+}
+
 export class Refused extends Error {
   readonly status: number;
+  readonly faults: readonly Fault[];
 
-  constructor(message: string, status: number) {
+  constructor(message: string, status: number, faults: readonly Fault[] = []) {
     super(message);
     this.name = "Refused";
     this.status = status;
+    this.faults = faults;
   }
 }
 
@@ -74,14 +82,18 @@ export class Session {
     });
     if (answer.ok) return answer;
     const problem = (await answer.json().catch(() => ({}))) as Problem;
-    const faults = (problem.errors ?? []).map(({ field, message }) => `${field} ${message}`).join("; ");
-    throw new Refused(faults || problem.detail || `The hub answered ${answer.status}.`, answer.status);
+    const faults = problem.errors ?? [];
+    throw new Refused(told(faults) || problem.detail || `The hub answered ${answer.status}.`, answer.status, faults);
   }
 }
 
 interface Problem {
   detail?: string;
-  errors?: { field: string; message: string }[];
+  errors?: Fault[];
+}
+
+export function told(faults: readonly Fault[]): string {
+  return faults.map(({ field, message }) => `${field} ${message}`).join("; ");
 }
 
 function claimsOf(token: string): Record<string, unknown> | null {

@@ -89,6 +89,32 @@ export interface Suppression {
   createdAt: string;
 }
 
+export interface Rules {
+  channels: string[];
+  severity: string;
+  mutable: boolean;
+  ttlDays: number | null;
+  digest: { window: number; key: string } | null;
+  throttle: { most: number; seconds: number } | null;
+  escalate: Record<string, number>;
+}
+
+export interface TypeRow {
+  type: string;
+  wire: string;
+  aliases: string[];
+  registered: boolean;
+  /** What holds. */
+  rules: Rules;
+  /** What the hub and its operator say. */
+  default: Rules;
+  sources: Record<keyof Rules, "hub" | "file" | "tenant">;
+  overridden: boolean;
+  override: Partial<Rules> | null;
+  updatedAt: string | null;
+  updatedBy: string | null;
+}
+
 export interface TemplateRow {
   type: string;
   channel: string;
