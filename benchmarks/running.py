@@ -12,7 +12,7 @@ from typing import TypeVar
 from benchmarks import tokens
 from benchmarks.built import Missing
 from benchmarks.generator import Figures
-from benchmarks.servers import HubServer, LimitServer, NchanServer, NodeServer, Server
+from benchmarks.servers import HubServer, LimitServer, NchanServer, NodeServer, PlainServer, Server
 
 T = TypeVar("T")
 IDLE = 10_000  # connections of the memory and connecting measurements
@@ -58,6 +58,8 @@ class Run:
             return HubServer(place, self.tokens, settings or {})
         if name == "Node":
             return NodeServer(place, self.tokens)
+        if name == "plain":
+            return PlainServer(place)
         return NchanServer(place) if name == "nchan" else LimitServer(place, sse=sse)
 
     @contextmanager

@@ -198,6 +198,16 @@ class NchanServer(Server):
         return [*door, "--post-connections", "48", "--path", "/subscribe"]
 
 
+class PlainServer(Server):
+    """aiohttp, pydantic and SQLAlchemy, which store what is posted and do nothing else."""
+
+    name = "plain"
+
+    def command(self) -> Sequence[str]:
+        database = str(self.directory / "plain.db")
+        return [sys.executable, "-m", "benchmarks.peers.plain_ingest", str(self.port), database]
+
+
 class LimitServer(Server):
     """The C program that does nothing but write."""
 
