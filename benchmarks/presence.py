@@ -26,7 +26,7 @@ from hub.cluster.presence import Presence
 from hub.cluster.record import Record
 from hub.domain.access import Principal
 from hub.domain.events import Position
-from hub.domain.presence import Entry
+from hub.domain.roster import Entry
 from hub.interpreter import loop_factory, settle
 from hub.realtime.fanout import Fanout
 from hub.services.presence import PresenceRules, PresenceService
@@ -114,7 +114,7 @@ class Process:
     def join(self, number: int) -> None:
         roles = ROLES[number % len(ROLES)]
         conn = f"{number:020}"
-        self.here.put(TENANT, conn, Entry(f"user-{number}", f"session-{number}", "socketio", roles))
+        self.here.put(TENANT, conn, Entry.of(f"user-{number}", f"session-{number}", "socketio", roles))
 
     async def online(self) -> int:
         return cast(int, (await self.verbs.overview(TENANT, None, limit=20, named=[]))["totalOnline"])

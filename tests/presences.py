@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from redis.asyncio import Redis
@@ -16,7 +17,7 @@ from hub.cluster.elsewhere import Elsewhere
 from hub.cluster.presence import Presence
 from hub.cluster.record import Record
 from hub.domain.access import Room
-from hub.domain.presence import Entry
+from hub.domain.roster import Entry
 from tests.buses import PATIENT, TENANT, Node, Party
 
 LEASE = 1.5
@@ -54,8 +55,8 @@ class Process:
         if record.kind == "presence" and not self.deaf:
             self.elsewhere.hear(record)
 
-    def _changed(self, tenant: str, entry: Entry, came: bool) -> None:
-        self.news.append((tenant, entry.user, came))
+    def _changed(self, tenant: str, entries: Iterable[Entry], came: bool) -> None:
+        self.news += [(tenant, entry.user, came) for entry in entries]
 
     async def open(self) -> None:
         await self.here.open()
@@ -78,7 +79,7 @@ class Process:
 
     def put(self, conn: str, user: str, tenant: str = TENANT, **fields: Any) -> None:
         self.holds[conn] = user
-        self.here.put(tenant, conn, Entry(user, f"s-{conn}", "socketio", **fields))
+        self.here.put(tenant, conn, Entry.of(user, f"s-{conn}", "socketio", **fields))
 
     def remove(self, conn: str, tenant: str = TENANT) -> None:
         self.holds.pop(conn, None)

@@ -12,22 +12,24 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
 import structlog
 from redis.asyncio import Redis
 
-from hub.cluster.presence import FAULTS, SLICE, script
+from hub.cluster.entries import decode, join_bytes
+from hub.cluster.presence import FAULTS, script
 from hub.cluster.record import Record
-from hub.domain.presence import Entry, Roster
+from hub.domain.roster import Entry, Roster, Rows
 
 SETTLE = 0.1  # seconds a record has that Redis knows of and the bus has not brought yet
 LINGER = 60.0  # seconds a tenant is kept after it was last wanted
 REST = 1.0  # seconds without asking Redis after it has not answered
 ANSWER = 1.0  # seconds Redis has to answer, at most
+
+NOBODY = decode("", "")
 
 log = structlog.get_logger(__name__)
 
@@ -35,12 +37,27 @@ log = structlog.get_logger(__name__)
 class _Far:
     """One other node in one tenant. `heard` is the newest version that somebody spoke of."""
 
-    __slots__ = ("entries", "heard", "version")
+    __slots__ = ("_entries", "_rows", "heard", "version")
 
     def __init__(self) -> None:
-        self.entries: dict[str, Entry] = {}
+        self._entries: dict[str, Entry] = {}
+        self._rows: Rows | None = None  # what is still to become entries
         self.version = 0
         self.heard = 0
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        if self._rows is not None:
+            self._entries, self._rows = dict(self._rows.items()), None
+        return self._entries
+
+    @property
+    def empty(self) -> bool:
+        return self._rows is None and not self._entries
+
+    def begin(self, rows: Rows) -> None:
+        """What an empty one holds."""
+        self._rows = rows
 
 
 class _Mirror:
@@ -56,7 +73,7 @@ class _Mirror:
 
 class Elsewhere:
     """`process` names this process, whose own nodes are left out. `follow(tenant)` and `unfollow(tenant)`
-    make the bus bring a tenant's records to `hear`. `changed(tenant, entry, came)` hears of every
+    make the bus bring a tenant's records to `hear`. `changed(tenant, entries, came)` hears of every
     connection. `lease` in seconds.
     """
 
@@ -69,7 +86,7 @@ class Elsewhere:
         lease: float,
         follow: Callable[[str], Awaitable[Any]],
         unfollow: Callable[[str], None],
-        changed: Callable[[str, Entry, bool], None],
+        changed: Callable[[str, Iterable[Entry], bool], None],
     ) -> None:
         self._redis = redis
         self._prefix = f"{prefix}:presence"
@@ -154,14 +171,14 @@ class Elsewhere:
         if mirror is None or node.startswith(self._own):
             return
         if record.meta["gone"]:
-            self._replace(record.tenant, mirror, node, {}, 0)
+            self._replace(record.tenant, mirror, node, NOBODY, 0)
             return
         far = mirror.nodes.setdefault(node, _Far())
         far.heard = max(far.heard, version)
         if version <= far.version:
             return
         body = orjson.loads(record.body)
-        came = _entries(node, body["+"])
+        came = decode(body["+"], node)
         if after == 0:
             self._replace(record.tenant, mirror, node, came, version)
         elif after == far.version:
@@ -220,7 +237,7 @@ class Elsewhere:
         versions = await self._versions(tenant)
         for node, version in before.items():
             if node not in versions and (far := mirror.nodes.get(node)) and far.version == version:
-                self._replace(tenant, mirror, node, {}, 0)
+                self._replace(tenant, mirror, node, NOBODY, 0)
         for node, version in versions.items():
             far = mirror.nodes.setdefault(node, _Far())
             far.heard = max(far.heard, version)
@@ -253,25 +270,22 @@ class Elsewhere:
             if far is not None and far.version == 0:
                 del mirror.nodes[node]
         elif far is not None and int(version) >= far.version:
-            found = _entries(node, _shapes(entries))
-            self._replace(tenant, mirror, node, found, int(version))
+            self._replace(tenant, mirror, node, decode(join_bytes(entries), node), int(version))
 
     # -- changing ------------------------------------------------------------------------------------
-    def _replace(
-        self, tenant: str, mirror: _Mirror, node: str, entries: dict[str, Entry], version: int
-    ) -> None:
+    def _replace(self, tenant: str, mirror: _Mirror, node: str, rows: Rows, version: int) -> None:
         """What the node holds, all of it. Version 0: it is no more."""
         far = mirror.nodes.setdefault(node, _Far())
-        if far.entries:
+        if not far.empty:
+            entries = dict(rows.items())
             for conn in [conn for conn in far.entries if conn not in entries]:
                 self._put(tenant, mirror, far, conn, None)
             for conn, entry in entries.items():
                 self._put(tenant, mirror, far, conn, entry)
-        elif entries:  # a node that is new here: nothing to compare with
-            far.entries = entries
-            mirror.roster.add_all(entries.values())
-            for entry in entries.values():
-                self._changed(tenant, entry, True)
+        elif rows:  # a node that is new here: nothing to compare with
+            far.begin(rows)
+            mirror.roster.add_rows(rows)
+            self._changed(tenant, rows, True)
         far.version = version
         far.heard = max(far.heard, version)
         if version == 0:
@@ -288,32 +302,6 @@ class Elsewhere:
             mirror.roster.add(entry)
             far.entries[conn] = entry
         if before is not None:
-            self._changed(tenant, before, False)
+            self._changed(tenant, [before], False)
         if entry is not None:
-            self._changed(tenant, entry, True)
-
-
-class _Words(dict[str, tuple[str, ...]]):
-    """What stands between the spaces of a text; of equal texts the same tuple."""
-
-    def __missing__(self, text: str) -> tuple[str, ...]:
-        words = self[text] = tuple(str.split(text))  # TypeError: nobody here wrote it
-        return words
-
-
-def _shapes(texts: Iterable[bytes]) -> Iterator[list[str]]:
-    """Entries as they stand in Redis, decoded. In slices: what is decoded is soon thrown away, and thousands
-    of lists at once would bring the garbage collector along."""
-    items = iter(texts)
-    slices = iter(lambda: list(islice(items, SLICE)), [])
-    return chain.from_iterable(orjson.loads(b"[" + b",".join(slice) + b"]") for slice in slices)
-
-
-def _entries(node: str, shapes: Iterable[list[str]]) -> dict[str, Entry]:
-    # Few transports and sets of roles among many connections: each is kept once.
-    same: dict[str, str] = {}
-    keep, words = same.setdefault, _Words()
-    return {
-        conn: Entry(user, session, keep(transport, transport), words[roles], words[rooms], node)
-        for user, session, transport, roles, rooms, conn in shapes
-    }
+            self._changed(tenant, [entry], True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from itertools import islice
 from typing import Any, NamedTuple
@@ -23,8 +23,9 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from hub.cluster.entries import encode, join
 from hub.cluster.record import Record
-from hub.domain.presence import Entry, Roster
+from hub.domain.roster import Entry, Roster
 
 KIND = "presence"
 INTERVAL = 0.05  # seconds between two writes
@@ -40,12 +41,6 @@ log = structlog.get_logger(__name__)
 
 def script(name: str) -> str:
     return (files("hub.cluster") / "lua" / f"presence_{name}.lua").read_text()
-
-
-def encode(conn: str, entry: Entry) -> bytes:
-    """Roles and rooms hold no space: as one text each they are read by others without making lists."""
-    roles, rooms = " ".join(entry.roles), " ".join(entry.rooms)
-    return orjson.dumps((entry.user, entry.session, entry.transport, roles, rooms, conn))
 
 
 class _Change(NamedTuple):
@@ -67,8 +62,8 @@ class _Held:
 
 
 class Presence:
-    """`redis` None: there are no others. `announce` publishes; `changed(tenant, entry, came)` hears of
-    every connection. `lease` in seconds."""
+    """`redis` None: there are no others. `announce` publishes; `changed(tenant, entries, came)` hears
+    of every connection. `lease` in seconds."""
 
     def __init__(
         self,
@@ -78,7 +73,7 @@ class Presence:
         node: str,
         lease: float,
         announce: Callable[[Sequence[Record]], None],
-        changed: Callable[[str, Entry, bool], None],
+        changed: Callable[[str, Iterable[Entry], bool], None],
     ) -> None:
         self.node = self._before = f"{node}.0"  # and the one before, if there was one
         self._redis = redis
@@ -122,8 +117,8 @@ class Presence:
         held.roster.add(entry)
         self._note(tenant, held, _Change(conn, entry, True))
         if before is not None:
-            self._changed(tenant, before, False)
-        self._changed(tenant, entry, True)
+            self._changed(tenant, [before], False)
+        self._changed(tenant, [entry], True)
 
     def remove(self, tenant: str, conn: str) -> None:
         """The connection is gone. Doing it twice does it once."""
@@ -132,7 +127,7 @@ class Presence:
         if held is not None and entry is not None:
             held.roster.remove(entry)
             self._note(tenant, held, _Change(conn, entry, False))
-            self._changed(tenant, entry, False)
+            self._changed(tenant, [entry], False)
 
     def _note(self, tenant: str, held: _Held, change: _Change) -> None:
         if self._redis is not None and not self._left:
@@ -280,18 +275,18 @@ class Presence:
         return slices
 
     def _record(
-        self, tenant: str, comes: Mapping[str, bytes], goes: Sequence[str], *, gone: bool = False
+        self, tenant: str, comes: Mapping[str, str], goes: Sequence[str], *, gone: bool = False
     ) -> Record:
         """What the others are told. It leads from version `a` (0: from nothing) to version `v`."""
         self._version += 1
         held = self._held[tenant]
         meta = {"p": self.node, "a": held.version, "v": self._version, "gone": gone}
         held.version = self._version
-        body = {"+": [orjson.Fragment(entry) for entry in comes.values()], "-": goes}
+        body = {"+": join(comes.values()), "-": goes}
         return Record(tenant=tenant, kind=KIND, meta=meta, body=orjson.dumps(body))
 
     def _arguments(
-        self, tenant: str, comes: Mapping[str, bytes], changes: Sequence[_Change]
+        self, tenant: str, comes: Mapping[str, str], changes: Sequence[_Change]
     ) -> tuple[list[str], list[Any]]:
         """KEYS and ARGV of the script that writes."""
         goes = [change.conn for change in changes if not change.here]

@@ -9,9 +9,10 @@ not see users is told that somebody came or went, but not who. This file does no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from hub.cluster.elsewhere import Elsewhere
@@ -19,7 +20,8 @@ from hub.cluster.presence import Presence
 from hub.cluster.record import Record
 from hub.domain.access import Principal, Room, may_join, room_key
 from hub.domain.errors import RoomForbidden
-from hub.domain.presence import Entry, News, Roster, Summary, Watch, summarize
+from hub.domain.presence import News, Watch
+from hub.domain.roster import Columns, Entry, Roster, Summary, summarize
 from hub.realtime.connection import Connection
 from hub.realtime.fanout import Fanout
 from hub.realtime.frames import Frame
@@ -32,6 +34,7 @@ SHOWN_USERS = 100  # that one answer on a connection lists
 EVERYONE = "*"
 # A count that took long is kept for so many times as long: counting never takes more than a 20th of a core.
 KEPT = 20.0
+ROLES = attrgetter("roles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ class PresenceService:
         mark = f"{who.tenant}/"
         topics = tuple([key.removeprefix(mark) for key in conn.rooms if key.startswith("topic:", len(mark))])
         self._here.put(
-            who.tenant, conn.id, Entry(who.user, who.session, conn.profile.transport, who.roles, topics)
+            who.tenant, conn.id, Entry.of(who.user, who.session, conn.profile.transport, who.roles, topics)
         )
         for name in list(self._asked.get(conn.id, ())):
             if not may_ask(who, Room.parse(who.tenant, name)):
@@ -205,7 +208,7 @@ class PresenceService:
         usable = kept is not None and kept.of[0] == of[0] and (watched is None or kept.number is not None)
         if kept is not None and usable and (kept.of == of or started < kept.until):
             return kept
-        summary = summarize(chain.from_iterable(roster.members(room) for roster in rosters))
+        summary = summarize(_columns(rosters, room))
         ended = self._monotonic()
         number = watched.watch.begin() if watched is not None else None
         count = self._counts[room.key] = _Count(of, ended + KEPT * (ended - started), summary, number)
@@ -216,8 +219,10 @@ class PresenceService:
         rooms, name = self._watched.setdefault(room.tenant, {}), str(room)
         if name not in rooms:
             rosters = self._rosters(room.tenant, self._elsewhere.known(room.tenant))
-            online = chain.from_iterable(roster.members(room) for roster in rosters)
-            rooms[name] = _Watched(room, Watch(self._rules.grace, online))
+            online = [
+                zip(users, map(ROLES, traits), strict=True) for users, _, traits in _columns(rosters, room)
+            ]
+            rooms[name] = _Watched(room, Watch(self._rules.grace, chain.from_iterable(online)))
         return rooms[name]
 
     def _begin(self, session: Session, watched: _Watched, count: _Count) -> None:
@@ -229,20 +234,23 @@ class PresenceService:
         for news in filter(count.tells, count.news):
             loop.call_soon(self._send, watched.room, news, [(session.conn, session)])
 
-    def changed(self, tenant: str, entry: Entry, came: bool) -> None:
-        """A connection, here or elsewhere, is in the rosters now, or is not any more."""
+    def changed(self, tenant: str, entries: Iterable[Entry], came: bool) -> None:
+        """Connections, here or elsewhere, are in the rosters now, or are not any more."""
         if tenant not in self._watched:
             return
         for watched in self._watched[tenant].values():
-            if not entry.in_room(watched.room):
-                continue
-            if came:
-                if news := watched.watch.came(entry.user, entry.roles):
-                    self._tell(watched, news)
-                continue
-            rosters = self._rosters(tenant, self._elsewhere.known(tenant))
-            if not any(other.in_room(watched.room) for roster in rosters for other in roster.of(entry.user)):
-                watched.watch.went(entry.user, self._monotonic())
+            for entry in entries:
+                if entry.in_room(watched.room):
+                    self._note(tenant, watched, entry, came)
+
+    def _note(self, tenant: str, watched: _Watched, entry: Entry, came: bool) -> None:
+        if came:
+            if news := watched.watch.came(entry.user, entry.roles):
+                self._tell(watched, news)
+            return
+        rosters = self._rosters(tenant, self._elsewhere.known(tenant))
+        if not any(other.in_room(watched.room) for roster in rosters for other in roster.of(entry.user)):
+            watched.watch.went(entry.user, self._monotonic())
 
     async def sweep(self) -> None:
         """A few times a second: tell of those who went and did not come back."""
@@ -275,6 +283,10 @@ class PresenceService:
             args = [dumps({"room": str(room), "userId": user, "roles": news.roles, "at": at})]
             frame = Frame.signal("presence:join", args) if news.came else Frame.signal("presence:leave", args)
             self._fanout.send(frame, receivers)
+
+
+def _columns(rosters: Iterable[Roster], room: Room) -> Iterable[Columns]:
+    return chain.from_iterable(roster.columns(room) for roster in rosters)
 
 
 def _shape(room: Room, summary: Summary, *, partial: bool) -> dict[str, Any]:

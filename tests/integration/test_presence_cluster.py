@@ -83,7 +83,7 @@ async def test_a_connection_can_be_described_anew(crowd: Crowd) -> None:
         roster = await other.elsewhere.roster(TENANT)
         assert roster is not None
         [entry] = roster.of("1")
-        return entry.roles, entry.rooms, entry.transport
+        return entry.roles, entry.rooms, entry.traits.transport
 
     async with asyncio.timeout(PATIENT):
         while await described() != (("ADMIN",), ("topic:a",), "socketio"):
@@ -329,7 +329,9 @@ async def test_while_redis_hangs_nobody_waits_and_nobody_has_left(
     await crowd.close()
 
 
-@pytest.mark.parametrize("rubbish", ["no json", "[]", '{"a":1}', "5", '["1","s1","sse",5,"","cx"]'])
+@pytest.mark.parametrize(
+    "rubbish", ["rubbish", '["1","s1","sse","","","cx"]', "1\ns1\nsse\ncx", "1\ns1\nsse\t\t\ncx\nmore"]
+)
 async def test_entries_that_nobody_here_wrote_are_not_believed(
     crowd: Crowd, redis: Redis, prefix: str, rubbish: str
 ) -> None:

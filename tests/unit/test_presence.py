@@ -1,102 +1,18 @@
-"""Connections to users to roles, and when somebody has come or gone: against models, without a clock."""
+"""When somebody has come or gone: against a model, without a clock."""
 
 from __future__ import annotations
 
-import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from hub.domain.access import Room
-from hub.domain.presence import Entry, News, Roster, Watch, summarize
+from hub.domain.presence import News, Watch
 
-USERS, ROLES, TOPICS = ("1", "2", "3"), ("ADMIN", "CUSTOMER", "GUEST"), ("topic:a", "topic:b")
+USERS = ("1", "2", "3")
 GRACE = 5.0
-
-entries = st.builds(
-    Entry,
-    st.sampled_from(USERS),
-    st.sampled_from(("s1", "s2", "s3", "s4")),
-    st.sampled_from(("socketio", "sse", "plain")),
-    st.lists(st.sampled_from(ROLES), unique=True).map(tuple),
-    st.lists(st.sampled_from(TOPICS), unique=True).map(tuple),
-    node=st.sampled_from(("", "n1")),
-)
-rooms = st.sampled_from(
-    [Room.parse("acme", name) for name in ("tenant:acme", "user:1", "role:ADMIN", "session:s2", "topic:a")]
-)
-
-
-def belongs(entry: Entry, room: Room) -> bool:
-    """Said another way than the code says it."""
-    names = {f"user:{entry.user}", f"session:{entry.session}", "tenant:acme", *entry.rooms}
-    return str(room) in names | {f"role:{role}" for role in entry.roles}
-
-
-@given(given_=st.lists(entries, max_size=30), room=rooms, data=st.data())
-def test_a_roster_counts_like_a_list(given_: list[Entry], room: Room, data: st.DataObject) -> None:
-    roster = Roster()
-    for entry in given_:
-        roster.add(entry)
-    left = list(given_)
-    for entry in data.draw(st.lists(st.sampled_from(given_), unique_by=id)) if given_ else []:
-        roster.remove(entry)
-        left.remove(entry)
-    inside = [entry for entry in left if belongs(entry, room)]
-    summary = summarize(roster.members(room))
-    assert set(summary.users) == {entry.user for entry in inside}
-    assert summary.by_role == {
-        role: len({entry.user for entry in inside if role in entry.roles})
-        for role in ROLES
-        if any(role in entry.roles for entry in inside)
-    }
-    assert summary.connections == sum(summary.nodes.values()) == len(inside)
-    assert summary.sessions == len({entry.session for entry in inside})
-    assert dict(summary.transports) == {
-        name: count
-        for name in ("socketio", "sse", "plain")
-        if (count := sum(entry.transport == name for entry in inside))
-    }
-    shown = summary.first(2)
-    assert [user for user, _, _ in shown] == sorted({entry.user for entry in inside})[:2]
-    for user, roles, count in shown:
-        mine = [entry for entry in inside if entry.user == user]
-        assert set(roles) == {role for entry in mine for role in entry.roles}
-        assert count == len(mine)
-
-
-def test_what_was_added_can_be_removed_without_a_trace() -> None:
-    roster = Roster()
-    twins = [Entry("1", "s", "sse", ("ADMIN",), ("topic:a",)) for _ in range(2)]
-    for entry in twins:
-        roster.add(entry)
-    assert twins[0].same(twins[1])
-    roster.remove(twins[0])
-    assert roster.of("1") == (twins[1],)
-    assert list(roster.members(Room.parse("acme", "topic:a"))) == [twins[1]]
-    roster.remove(twins[1])
-    assert roster.of("1") == ()
-    assert list(roster.members(Room.parse("acme", "topic:a"))) == []
-    assert list(roster.members(Room.parse("acme", "tenant:acme"))) == []
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        Entry("2", "s", "sse", ("ADMIN",), ("topic:a",)),
-        Entry("1", "t", "sse", ("ADMIN",), ("topic:a",)),
-        Entry("1", "s", "plain", ("ADMIN",), ("topic:a",)),
-        Entry("1", "s", "sse", (), ("topic:a",)),
-        Entry("1", "s", "sse", ("ADMIN",), ()),
-        Entry("1", "s", "sse", ("ADMIN",), ("topic:a",), node="n"),
-    ],
-)
-def test_an_entry_that_differs_in_anything_is_another(other: Entry) -> None:
-    assert not Entry("1", "s", "sse", ("ADMIN",), ("topic:a",)).same(other)
 
 
 def test_a_reconnect_within_the_grace_shows_nothing() -> None:
-    watch = Watch(GRACE, [Entry("1", "s", "sse")])
+    watch = Watch(GRACE, [("1", ())])
     watch.begin()
     watch.went("1", 100.0)
     assert watch.due(104.9) == []
@@ -130,7 +46,7 @@ class Watchers(RuleBasedStateMachine):
         super().__init__()
         self.now = 0.0
         self.online: set[str] = {"1"}
-        self.watch = Watch(GRACE, [Entry("1", "s", "sse")])
+        self.watch = Watch(GRACE, [("1", ())])
         self.lists: list[tuple[int, set[str]]] = []
         self.gone_at: dict[str, float] = {}
 

@@ -26,9 +26,9 @@ local entries = prefix .. ':entries:' .. tenant .. ':' .. node
 local seen = prefix .. ':seen:' .. tenant
 local slice = redis.call('HSCAN', entries, 0, 'COUNT', ARGV[2])[2]
 for i = 1, #slice, 2 do
-  local readable, entry = pcall(cjson.decode, slice[i + 1])
-  if readable and type(entry) == 'table' and type(entry[1]) == 'string' then
-    redis.call('ZADD', seen, 'GT', ends, entry[1])
+  local user = string.match(slice[i + 1], '^([^\n]+)\n')
+  if user then
+    redis.call('ZADD', seen, 'GT', ends, user)
   end
   redis.call('HDEL', entries, slice[i])
 end

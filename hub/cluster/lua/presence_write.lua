@@ -3,7 +3,7 @@
 -- KEYS[1]  nodes: a sorted set of node -> the end of its lease (Unix milliseconds)
 -- KEYS[2]  held: the set of tenants that the node has connections of
 -- KEYS[3]  versions: the tenant's hash of node -> version of its entries
--- KEYS[4]  entries: the hash of connection -> entry (JSON: user, session, transport, roles and rooms
+-- KEYS[4]  entries: the hash of connection -> entry (lines: user, session, transport, roles and rooms
 --          with spaces between, connection)
 -- KEYS[5]  seen: the tenant's sorted set of user -> when last seen (Unix milliseconds)
 -- ARGV[1]  node
