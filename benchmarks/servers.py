@@ -171,7 +171,8 @@ class NodeServer(Server):
         self._redis = [str(redis)] if redis else []
 
     def command(self) -> Sequence[str]:
-        return ["node", str(built.node_peer()), str(self.port), str(self.line_port), SECRET, *self._redis]
+        words = ["node", str(built.node_peer()), str(self.port), str(self.line_port), SECRET]
+        return [*words, str(self.directory / "posted"), *self._redis]
 
     def options(self, protocol: str) -> list[str]:
         door = ["--port", str(self.port), "--line-port", str(self.line_port), "--room", ROOM]

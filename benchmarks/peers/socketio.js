@@ -1,10 +1,12 @@
 // The peer: Socket.IO on Node with its default engine (ws), doing what the hub does for a connection: check a
 // JWT before anything else, join the rooms of its claims, say `connected`.
 //
-//   node socketio.js PORT LINE_PORT SECRET [REDIS_SOCKET]
+//   node socketio.js PORT LINE_PORT SECRET LOG [REDIS_SOCKET]
 //
-// Published are the lines "<room> <json>\n" on LINE_PORT. With Redis, several of these are one server, by Socket.IO's
-// own adapter.
+// Published are the lines "<room> <json>\n" on LINE_PORT, and what is posted to /notifications once it is on the disk:
+// a line of the file LOG, synced with all that waited. With Redis, several of these are one server, by Socket.IO's own
+// adapter.
+const fs = require('fs');
 const http = require('http');
 const net = require('net');
 const jwt = require('jsonwebtoken');
@@ -13,9 +15,9 @@ const { createAdapter } = require('@socket.io/redis-adapter');
 const { createClient } = require('redis');
 
 const [port, linePort] = process.argv.slice(2, 4).map(Number);
-const [secret, redis] = process.argv.slice(4);
+const [secret, log, redis] = process.argv.slice(4);
 
-const server = http.createServer();
+const server = http.createServer(post);
 const io = new Server(server, { serveClient: false });
 
 io.use((socket, next) => {
@@ -33,6 +35,39 @@ io.on('connection', (socket) => {
   socket.join(rooms);
   socket.emit('connected', { sid: socket.id, userId: sub, tenantId: tenant, rooms });
 });
+
+const file = fs.openSync(log, 'a');
+let waiting = [];
+let storing = false;
+
+function post(request, response) {
+  if (request.url !== '/notifications') return; // Socket.IO's own
+  const parts = [];
+  request.on('data', (part) => parts.push(part));
+  request.on('end', () => {
+    waiting.push({ text: Buffer.concat(parts).toString(), response });
+    if (!storing) store();
+  });
+}
+
+function store() {
+  const taken = waiting;
+  waiting = [];
+  storing = true;
+  fs.write(file, taken.map(({ text }) => text + '\n').join(''), (failed) => {
+    if (failed) throw failed;
+    fs.fdatasync(file, (late) => {
+      if (late) throw late;
+      storing = false;
+      if (waiting.length) store();
+      for (const { text, response } of taken) {
+        const notification = JSON.parse(text);
+        io.to(notification.to).emit('notification', notification);
+        response.writeHead(202, { 'Content-Type': 'application/json', 'Content-Length': 2 }).end('{}');
+      }
+    });
+  });
+}
 
 net
   .createServer((publisher) => {
