@@ -17,8 +17,9 @@ KINDS = ("user", "role", "tenant", "session", "topic")
 DEFAULT_TENANT = "default"
 ADMIN = "ADMIN"
 TENANT_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-# A name may hold anything printable that separates nothing: no space, slash, comma or control character.
-_ROOM = re.compile(rf"(?:{'|'.join(KINDS)}):[^\s/,\x00-\x1f\x7f]{{1,128}}")
+# A name may hold anything printable that separates nothing: no space, slash, comma or control character, and
+# no half of a character, which JSON can escape and UTF-8 cannot write.
+_ROOM = re.compile(rf"(?:{'|'.join(KINDS)}):[^\s/,\x00-\x1f\x7f\ud800-\udfff]{{1,128}}")
 
 
 def require_tenant(text: str) -> str:
