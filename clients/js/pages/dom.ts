@@ -11,11 +11,13 @@ export function find<E extends HTMLElement = HTMLElement>(name: string, within: 
 }
 
 const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const CALENDAR = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
-/** A time of day, with the whole date on hover. */
+/** A time of today, a date and time of another day, with all of it on hover. */
 export function clock(iso: string): HTMLTimeElement {
   const date = new Date(iso);
-  return make("time", { datetime: iso, title: date.toLocaleString() }, CLOCK.format(date));
+  const today = date.toDateString() === new Date().toDateString();
+  return make("time", { datetime: iso, title: date.toLocaleString() }, (today ? CLOCK : CALENDAR).format(date));
 }
 
 /** Puts `item` on top of a list and keeps the list bounded. */

@@ -8,20 +8,21 @@ export function card(title: string, ...content: (Node | null)[]): HTMLElement {
   return make("section", { class: "card", "aria-label": title }, make("header", {}, make("h2", {}, title)), ...content);
 }
 
-/** A table that becomes a list of cards on a narrow screen. `rows` are put in by `fill`. */
+/** A table that becomes a list of cards on a narrow screen. `rows` are put in by `fill`; until then nobody knows whether there are any. */
 export class Table {
   readonly root: HTMLElement;
   readonly #body = make("tbody");
   readonly #heads: string[];
-  readonly #empty: HTMLElement;
+  readonly #empty = make("p", { class: "empty" }, "Asking the hub.");
+  readonly #none: string;
   readonly #scroll: HTMLElement;
 
   constructor(name: string, heads: string[], empty: string) {
     this.#heads = heads;
+    this.#none = empty;
     const head = make("tr", {}, ...heads.map((text) => make("th", { scope: "col" }, text || make("span", { class: "unseen" }, "Actions"))));
     const table = make("table", { "data-testid": name }, make("thead", {}, head), this.#body);
     this.#scroll = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Table: ${name}`, hidden: true }, table);
-    this.#empty = make("p", { class: "empty" }, empty);
     this.root = make("div", {}, this.#scroll, this.#empty);
   }
 
@@ -47,6 +48,7 @@ export class Table {
 
   #look(): void {
     const none = this.#body.children.length === 0;
+    this.#empty.textContent = this.#none;
     this.#empty.hidden = !none;
     this.#scroll.hidden = none;
   }
@@ -86,7 +88,8 @@ interface Field {
   name: string;
   label: string;
   value?: string;
-  options?: string[];
+  /** Values, or values with what is shown for them. */
+  options?: (string | [value: string, words: string])[];
   lines?: number;
   hint?: string;
   required?: boolean;
@@ -97,7 +100,8 @@ export function field({ name, label, value = "", options, lines, hint, required,
   const same = { name, "data-testid": name, required: Boolean(required), ...(hint && { placeholder: hint }) };
   let control: HTMLElement;
   if (options) {
-    const choices = options.map((option) => make("option", { value: option, selected: option === value }, option || "any"));
+    const pairs = options.map((option) => (typeof option === "string" ? [option, option || "any"] : option) as [string, string]);
+    const choices = pairs.map(([option, words]) => make("option", { value: option, selected: option === value }, words));
     control = make("select", same, ...choices);
   } else if (lines) control = make("textarea", { ...same, rows: String(lines), spellcheck: "false" }, value);
   else control = make("input", { ...same, type: type ?? "text", value, autocomplete: "off" });

@@ -3,6 +3,8 @@ import { make } from "../../dom";
 import { card, field, form, number } from "../parts";
 import type { Desk, View } from "./view";
 
+const OUTSIDE = ["email", "sms", "discord", "webpush"];
+
 export function broadcast({ session }: Desk): View {
   // The same message from an impatient hand is one message; a changed one is another.
   const keys = new Map<string, string>();
@@ -12,14 +14,18 @@ export function broadcast({ session }: Desk): View {
       const value = values.get(name);
       if (value) body[name] = value;
     }
-    body.channels = ["inApp", ...["email", "sms", "discord", "webpush"].filter((name) => values.has(name))];
+    const outside = OUTSIDE.filter((name) => values.has(name));
+    body.channels = ["inApp", ...outside];
+    const whom = body.role ? `everybody with the role ${String(body.role)}` : "everybody";
+    if (!confirm(`Send “${String(body.title)}” to ${whom}${outside.length > 0 ? `, also by ${outside.join(", ")}` : ""}?`)) return "Not sent.";
     const text = JSON.stringify(body);
     const key = keys.get(text) ?? crypto.randomUUID();
     keys.set(text, key);
     const { recipients } = await session.send<{ recipients: number }>("POST", `/admin/notifications/broadcast`, body, { "Idempotency-Key": key });
     keys.delete(text);
+    element.reset();
     element.querySelector<HTMLInputElement>("[name=title]")?.focus();
-    return `Sent to ${body.role ? `everybody with the role ${String(body.role)}` : "everybody"}${recipients ? ` (${number(recipients)} now)` : ""}.`;
+    return `Sent to ${whom}${recipients ? ` (${number(recipients)} now)` : ""}.`;
   };
   const channel = (name: string): HTMLElement =>
     make("label", { class: "check" }, make("input", { type: "checkbox", name, value: "1" }), name);
@@ -36,11 +42,11 @@ export function broadcast({ session }: Desk): View {
             make(
               "div",
               { class: "three" },
-              field({ name: "severity", label: "Severity", options: ["info", "success", "warning", "error", "critical"], value: "info" }),
+              field({ name: "severity", label: "Severity", options: [["", "as the type says"], "info", "success", "warning", "error", "critical"] }),
               field({ name: "role", label: "Role (empty: everybody)", hint: "CUSTOMER" }),
               field({ name: "type", label: "Type", value: "system.maintenance" }),
             ),
-            make("fieldset", { class: "checks" }, make("legend", {}, "Also by"), ...["email", "sms", "discord", "webpush"].map(channel)),
+            make("fieldset", { class: "checks" }, make("legend", {}, "Also by"), ...OUTSIDE.map(channel)),
           ],
           "Send",
           send,

@@ -14,7 +14,7 @@ const CHANNELS = ["", "email", "sms", "discord", "webpush"];
 
 export function deliveries(desk: Desk): View {
   const { session, client, say } = desk;
-  const table = new Table("deliveries", ["Status", "Channel", "To", "Tries", "What", "Changed", ""], "No such deliveries.");
+  const table = new Table("deliveries", ["Status", "Channel", "To", "Tries", "Provider, or why", "Changed", ""], "No such deliveries.");
   const filters = make(
     "form",
     { class: "filters", role: "search", "data-testid": "filters" },
@@ -59,7 +59,7 @@ export function deliveries(desk: Desk): View {
       make(
         "span",
         { class: "acts" },
-        button("Timeline", () => void story(desk, one.notificationId, one.userId), { "data-testid": "timeline" }),
+        button("Timeline", () => void story(desk, one.notificationId, one.userId), { "data-testid": "timeline", "aria-label": `Timeline: ${one.channel} to ${one.userId}` }),
         one.status === "dead" ? again : null,
       ),
     ];

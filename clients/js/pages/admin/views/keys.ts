@@ -46,7 +46,7 @@ export function keys({ session, say }: Desk): View {
           "new-key",
           [
             field({ name: "name", label: "Name", hint: "booking backend", required: true }),
-            make("fieldset", { class: "checks" }, make("legend", {}, "It may"), ...SCOPES.map(scope)),
+            make("fieldset", { class: "checks", "data-field": "scopes" }, make("legend", {}, "It may"), ...SCOPES.map(scope)),
           ],
           "Create",
           async (values, element) => {

@@ -10,7 +10,7 @@ const PATH = "/admin/notifications/logs";
 const CHANNELS = ["", "inApp", "email", "sms", "discord", "webpush"];
 const STATUSES = ["", "sent", "delivered", "opened", "retrying", "dead", "skipped", "cancelled", "planned", "queued", "sending", "unknown"];
 
-export function log({ session, say }: Desk): View {
+export function log({ session, say, aside }: Desk): View {
   const table = new Table("log", ["When", "Type", "To", "Channel", "Outcome", "Data"], "Nothing matches.");
   const filters = make(
     "form",
@@ -36,7 +36,7 @@ export function log({ session, say }: Desk): View {
     if (!path) return;
     try {
       const page = await session.page<LogRow>(path);
-      const rows = page.rows.map((row) => ({ id: row.id, cells: cells(row) }));
+      const rows = page.rows.map((row) => ({ id: row.id, cells: cells(row, () => aside(row.event, make("pre", { class: "whole" }, JSON.stringify(row.payload, null, 2)))) }));
       if (more) table.add(rows);
       else table.fill(rows);
       next = page.next;
@@ -65,13 +65,13 @@ export function log({ session, say }: Desk): View {
   return { content: [card("Log", filters, table.root, older)] };
 }
 
-function cells(row: LogRow): Cell[] {
+function cells(row: LogRow, whole: () => void): Cell[] {
   return [
     clock(row.created_at),
     make("code", {}, row.event),
     row.user_id ?? "a room",
     row.channel,
     row.error ? make("span", { class: "why" }, row.error) : status(row.delivered ? "delivered" : "waiting"),
-    make("code", { class: "data", title: JSON.stringify(row.payload, null, 1) }, JSON.stringify(row.payload)),
+    make("button", { type: "button", class: "peek", click: whole }, make("code", { class: "data" }, JSON.stringify(row.payload))),
   ];
 }

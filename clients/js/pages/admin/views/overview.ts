@@ -15,10 +15,12 @@ const FEED = 30;
 
 export function overview({ session, client, say }: Desk): View {
   const tiles = new Map<string, HTMLElement>();
-  const tile = (name: string, label: string): HTMLElement => {
+  /** A number, that leads to the view which says more. */
+  const tile = (name: string, label: string, href?: string): HTMLElement => {
     const value = make("strong", { "data-testid": `tile-${name}` }, "–");
     tiles.set(name, value);
-    return make("div", { class: "tile" }, make("span", {}, label), value);
+    const parts = [make("span", {}, label), value];
+    return href ? make("a", { class: "tile", href }, ...parts) : make("div", { class: "tile" }, ...parts);
   };
   const put = (name: string, text: string): void => {
     const value = tiles.get(name);
@@ -103,14 +105,14 @@ export function overview({ session, client, say }: Desk): View {
       make(
         "div",
         { class: "tiles" },
-        tile("online", "People online"),
-        tile("connections", "Connections"),
+        tile("online", "People online", "#/people"),
+        tile("connections", "Connections", "#/people"),
         tile("rate", "Per second, last minute"),
-        tile("notifications", "Notifications, 24 h"),
+        tile("notifications", "Notifications, 24 h", "#/log"),
         tile("p50", "Latency p50, 24 h"),
         tile("p99", "Latency p99, 24 h"),
         tile("queue", "Waiting in the queue"),
-        tile("dead", "Dead letters"),
+        tile("dead", "Dead letters", "#/deliveries?status=dead"),
       ),
       make("div", { class: "two" }, card("Notifications per second", rate.root), card("Delivery latency", delay.root)),
       make("div", { class: "two" }, card("Deliveries of the last day", channels.root), card("Happening now", feed, quiet)),

@@ -11,6 +11,7 @@ export function people({ session, client, say }: Desk): View {
   const [roles, transports, nodes] = [make("div"), make("div", { "data-testid": "transports" }), make("div", { "data-testid": "nodes" })];
   const total = make("p", { class: "big", "data-testid": "online" }, "–");
   const table = new Table("people", ["Person", "Roles", "Connections", ""], "Nobody is online.");
+  const rest = make("p", { class: "hint", hidden: true });
 
   function signOut(userId: string): void {
     if (!confirm(`Call back every token of ${userId}? All connections close within two seconds.`)) return;
@@ -22,10 +23,12 @@ export function people({ session, client, say }: Desk): View {
 
   async function look(): Promise<void> {
     const now = await session.get<Presence>("/admin/presence?limit=100");
-    total.textContent = `${number(now.totalOnline)} online, ${number(now.connections)} connections${now.partial ? " (this process only)" : ""}`;
+    total.textContent = `${number(now.totalOnline)} online, ${number(now.connections)} ${now.connections === 1 ? "connection" : "connections"}${now.partial ? " (this process only)" : ""}`;
     roles.replaceChildren(meters(now.byRole, "No roles."));
     transports.replaceChildren(meters(now.byTransport, "No connections."));
     nodes.replaceChildren(meters(now.nodes, "No process has connections."));
+    rest.textContent = `${number(now.users.length)} of ${number(now.totalOnline)} are listed.`;
+    rest.hidden = now.users.length >= now.totalOnline;
     table.fill(
       now.users.map(({ userId, roles: held, connections }) => ({
         id: userId,
@@ -38,7 +41,7 @@ export function people({ session, client, say }: Desk): View {
   return {
     content: [
       card("Online now", total, make("div", { class: "three" }, part("By role", roles), part("By transport", transports), part("By process of the cluster", nodes))),
-      card("People", table.root),
+      card("People", table.root, rest),
       make(
         "div",
         { class: "two" },
@@ -47,8 +50,8 @@ export function people({ session, client, say }: Desk): View {
           form(
             "revoke",
             [
-              field({ name: "what", label: "Of", options: ["userId", "sessionId", "jti"], value: "userId" }),
-              field({ name: "value", label: "Which one", required: true }),
+              field({ name: "what", label: "Of", options: [["userId", "a person (sub)"], ["sessionId", "a session (sid)"], ["jti", "one token (jti)"]] }),
+              field({ name: "value", label: "Its id", required: true }),
             ],
             "Call back",
             async (values) => {
@@ -59,7 +62,7 @@ export function people({ session, client, say }: Desk): View {
         ),
         card(
           "End one connection",
-          form("disconnect", [field({ name: "sid", label: "Its sid, as `connected` told it", required: true })], "End it", async (values) => {
+          form("disconnect", [field({ name: "sid", label: "Its sid, as the event connected told it", required: true })], "End it", async (values) => {
             await session.send("POST", `/admin/connections/${encodeURIComponent(String(values.get("sid")))}/disconnect`);
             return "It is closed. Its client may come back.";
           }),

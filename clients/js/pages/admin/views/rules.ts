@@ -13,7 +13,7 @@ export function editor({ session, say }: Desk, type: string): View {
   const path = `/admin/types/${encodeURIComponent(type)}`;
   const name = make("h3", { class: "subject", tabindex: "-1", "data-testid": "type" }, type);
   const known = make("p", { class: "meta" });
-  const table = new Table("in-force", ["Rule", "In force", "Said by"], "Asking the hub.");
+  const table = new Table("in-force", ["Rule", "In force", "Said by"], "The hub does not say.");
   const since = make("p", { class: "hint", "data-testid": "since" });
   const controls = make("div");
   const back = button("Back to the hub's own", () => void reset(), { "data-testid": "reset", hidden: "" });
@@ -54,15 +54,15 @@ export function editor({ session, say }: Desk, type: string): View {
   });
   edit.noValidate = true; // the hub judges, and says it beside the field
   edit.querySelector(".submit")?.append(back);
+  const two = make("div", { class: "two" }, card("What you say", edit), card("In force now", table.root, since));
   take().catch((fault: unknown) => {
-    edit.remove();
-    say(reason(fault), "error");
+    two.replaceWith(make("p", { class: "notice", role: "alert" }, reason(fault)));
   });
   queueMicrotask(() => name.focus());
   return {
     content: [
       make("div", { class: "card" }, make("a", { href: "#/types" }, "All types"), name, known),
-      make("div", { class: "two" }, card("What you say", edit), card("In force now", table.root, since)),
+      two,
     ],
   };
 }
