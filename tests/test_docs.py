@@ -112,6 +112,7 @@ def test_every_setting_does_something() -> None:
     roof = [
         *(ROOT / "hub").glob("*.py"),
         *(ROOT / "hub" / "commands").glob("*.py"),
+        *(ROOT / "hub" / "settings").glob("*.py"),
         ROOT / "tasks" / "app.py",
     ]
     read = {
