@@ -57,8 +57,9 @@ from hub.services.expand import Expand
 from hub.services.explain import Explain, ExplainStores
 from hub.services.ids import new_id
 from hub.services.inbox import InboxService
-from hub.services.ingest import Ingest, Rules
+from hub.services.ingest import Ingest
 from hub.services.mutes import Mutes
+from hub.services.outlines import Outlines, Rules
 from hub.services.pending import Pending
 from hub.services.people import PeopleService
 from hub.services.preferences import PreferencesService
@@ -187,21 +188,24 @@ class Hub:
         )
         locations = Locations(self.redis, prefix=settings.redis_prefix, seconds=settings.location_seconds)
         self.whereabouts = Whereabouts(locations)
-        self.ingest = Ingest(
+        outlines = Outlines(
             types=types,
+            people=stores.people,
+            locations=locations,
+            words=outside.render.words,
+            rules=Rules(settings.custom_types, settings.max_rooms, outside.reach),
+            new_id=new_id,
+        )
+        self.ingest = Ingest(
+            outlines=outlines,
             log=self.log,
             people=stores.people,
             scheduled=stores.scheduled,
-            locations=locations,
             publish=self.publish,
-            words=outside.render.words,
             quota=Limiter(self.redis, prefix=settings.redis_prefix),
-            rules=Rules(
-                settings.custom_types, settings.max_rooms, outside.reach, settings.tenant_events_per_minute
-            ),
+            per_minute=settings.tenant_events_per_minute,
             tenant=self.tokens.require_tenant,
             clock=utc_now,
-            new_id=new_id,
         )
         self.inbox = InboxService(
             stores.inbox,

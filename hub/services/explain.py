@@ -33,7 +33,8 @@ from hub.domain.routing import (
     tells_admins,
 )
 from hub.domain.suppression import hint
-from hub.services.ingest import NO_CROWD, Ingest, asked_of
+from hub.services.ingest import Ingest
+from hub.services.outlines import NO_CROWD, asked_of
 from hub.services.reports import Rows
 from hub.services.wire import iso
 from hub.store.people import Addresses, People, Person

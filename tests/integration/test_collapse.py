@@ -22,7 +22,8 @@ from hub.domain.errors import ValidationFailed
 from hub.domain.events import Event
 from hub.realtime.fanout import Fanout
 from hub.realtime.replay import Ring
-from hub.services.ingest import Accepted, Ingest, Rules
+from hub.services.ingest import Accepted, Ingest
+from hub.services.outlines import Outlines, Rules
 from hub.services.publish import Publish
 from hub.store import collapse, tables
 from hub.store.collapse import Replaced
@@ -69,19 +70,24 @@ class Desk:
         bus: Any = self.told
         self.publish = Publish(Fanout(), Ring(1), self.log)
         self.publish.attach(bus)
-        self.ingest = Ingest(
+        outlines = Outlines(
             types=world.types,
+            people=world.people,
+            locations=nothing,
+            words=lambda *_: ("T", "M"),
+            rules=Rules(),
+            new_id=self.new_id,
+        )
+        self.ingest = Ingest(
+            outlines=outlines,
             log=self.log,
             people=world.people,
             scheduled=self.scheduled,
-            locations=nothing,
             publish=self.publish,
-            words=lambda *_: ("T", "M"),
             quota=nothing,
-            rules=Rules(),
+            per_minute=None,
             tenant=known,
             clock=world.clock,
-            new_id=self.new_id,
         )
 
     def committed(self, stored: Sequence[tuple[Event, Append]], replaced: Sequence[Replaced]) -> None:
