@@ -49,7 +49,8 @@ from hub.store.events import Append, EventLog
 from hub.store.inbox import Inbox
 from hub.store.migrate import migrate
 from hub.store.trail import Trail
-from hub.store.trips import Found, Statement
+from hub.store.trips import Asks, Statement
+from tests.asked import noting
 
 TENANT, USER = "acme", "u42"
 WHO = Principal(tenant=TENANT, user=USER, roles=("STAFF",), session="s1")
@@ -91,7 +92,8 @@ def fill(path: Path, events: int) -> None:
         db.executemany("INSERT INTO event_rooms VALUES (?, ?, ?, ?, ?, ?)", sorted(rooms))
         offsets = [offset for _, room, offset, *_ in rooms if room in MINE]
         when = rows[-1][-1]
-        db.execute("INSERT INTO read_marks VALUES (?, ?, ?, ?)", (TENANT, USER, offsets[2000], when))
+        mark = (TENANT, USER, offsets[2000], when)
+        db.execute('INSERT INTO read_marks (tenant, "user", "offset", read_at) VALUES (?, ?, ?, ?)', mark)
         marks = "tenant, user, offset, read, read_at, archived_at, deleted_at"
         receipts = [
             (TENANT, USER, offset, number % 2, when, _every(5, number, when), _every(11, number, when))
@@ -130,18 +132,17 @@ async def latencies(request: Request, *, count: int, rate: float) -> list[float]
 
 async def plans(db: Database, request: Request) -> list[str]:
     """Every statement of a request once, with SQLite's plan of it."""
-    seen: dict[str, Any] = {}
-    fetch = db.fetch
+    seen: list[Statement] = []
+    ask = db.ask
 
-    async def noted(statements: Sequence[Statement], *, timeout: float | None = None) -> list[Found]:
-        seen.update(statements)
-        return await fetch(statements, timeout=timeout)
+    async def noted(asks: Asks[Any], *, timeout: float | None = None) -> Any:
+        return await ask(noting(asks, seen), timeout=timeout)
 
-    with patch.object(db, "fetch", noted):
+    with patch.object(db, "ask", noted):
         await request()
     lines = []
-    for statement, values in seen.items():
-        [plan] = await fetch([(f"EXPLAIN QUERY PLAN {statement}", values)])
+    for statement, values in seen:
+        [plan] = await db.fetch([(f"EXPLAIN QUERY PLAN {statement}", values)])
         lines.append(" ".join(statement.split())[:100])
         lines += [f"    {step[3]}" for step in plan]
     return lines

@@ -90,6 +90,14 @@ class Page:
     total: int
     unread: int
 
+    @property
+    def body(self) -> bytes:
+        return dumps(self.items)
+
+    @property
+    def count(self) -> int:
+        return len(self.items)
+
 
 class Explaining:
     def __init__(self, behind: Behind) -> None:

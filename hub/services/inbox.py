@@ -7,20 +7,26 @@ connection that already knows of a change is named by its id.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from hub.domain.access import Principal, automatic_rooms
 from hub.domain.delivery import Delivery, DeliveryUpdate, shown
 from hub.domain.errors import CursorInvalid, NotificationUnknown
-from hub.domain.events import Cursor
+from hub.domain.events import Cursor, Event
+from hub.services.contents import Contents
 from hub.services.publish import Publish
 from hub.services.timeline import timeline
-from hub.services.wire import Marks, envelope, iso, moment
+from hub.services.wire import Marks, completed, envelope, iso, moment
+from hub.services.wire import content as encoded
 from hub.store.events import EventLog
-from hub.store.inbox import Changed, Inbox, Item
+from hub.store.inbox import Changed, Inbox, Item, near_page, unread_of
+from hub.store.inbox import Page as InboxPage
+from hub.store.inbox_page import Line, Shown
+from hub.store.inbox_reading import Filters
 from hub.store.trail import Trail
 
 
@@ -33,9 +39,10 @@ class DeliveryStates(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Envelopes, newest first, and the counts of the whole."""
+    """A JSON array of `count` envelopes, newest first, and the counts of the whole."""
 
-    items: list[dict[str, Any]]
+    body: bytes
+    count: int
     total: int
     unread: int
 
@@ -54,6 +61,10 @@ class Marked:
 
 
 Change = Callable[..., Awaitable[Changed]]
+States = Mapping[str, Sequence[Mapping[str, Any]]]
+T = TypeVar("T")
+# What was asked, and what makes the answer of it (None: that takes more). None: it was not asked.
+Begun = tuple[asyncio.Future[Shown], Callable[[Shown], T | None]] | None
 
 
 def rooms_of(who: Principal) -> list[str]:
@@ -79,6 +90,7 @@ class InboxService:
         self._publish = publish
         self._announce = announce
         self._clock = clock
+        self._contents = Contents()
 
     async def page(
         self,
@@ -92,14 +104,45 @@ class InboxService:
         after: Cursor | None = None,
     ) -> Page:
         """One page. `after` leaves only what came after that place in the log. Raises `CursorInvalid`."""
-        rooms, now = rooms_of(who), self._clock()
-        filters: dict[str, Any] = {"read": read, "archived": archived, "type": type, "now": now}
-        after_offset = await self._offset(who, after) if after else None
         found = await self._inbox.page(
-            who.tenant, who.user, rooms, limit=limit, offset=offset, after=after_offset, **filters
+            *(who.tenant, who.user, rooms_of(who)),
+            now=self._clock(),
+            read=read,
+            archived=archived,
+            type=type,
+            limit=limit,
+            offset=offset,
+            after=await self._offset(who, after) if after else None,
+            known=self._contents.find,
         )
-        shown = await self._show(who, found.items, found.states)
-        return Page(shown, found.counts.total, found.counts.unread)
+        return self._page(found, await self._states(who, found.lines))
+
+    def begin_page(
+        self, who: Principal, *, read: bool | None, archived: bool | None, limit: int, offset: int
+    ) -> Begun[Page]:
+        """The same for who does not wait, when it is likely that one look will do."""
+        filters = Filters(read, archived)
+        begun = self._inbox.begin_page(
+            *(who.tenant, who.user, rooms_of(who), filters),
+            now=self._clock(),
+            limit=limit,
+            offset=offset,
+            after=None,
+            known=self._contents.find,
+        )
+        if begun is None:
+            return None
+
+        def page(found: Shown) -> Page | None:
+            near = near_page(found, filters, offset)
+            return None if near is None else self._page(near, {})
+
+        return begun, page
+
+    def begin_unread_count(self, who: Principal) -> Begun[int]:
+        """As `unread_count`, for who does not wait."""
+        begun = self._inbox.begin_unread(who.tenant, who.user, rooms_of(who), now=self._clock())
+        return begun, unread_of
 
     async def envelope(self, who: Principal, id: str) -> dict[str, Any]:
         """Raises `NotificationUnknown` for what is not in the caller's inbox."""
@@ -110,7 +153,10 @@ class InboxService:
 
     async def unread_count(self, who: Principal, *, upto: int | None = None) -> int:
         """`upto`: as it is at this place in the log; what comes later does not count."""
-        return await self._inbox.unread(who.tenant, who.user, rooms_of(who), now=self._clock(), upto=upto)
+        rooms, now = rooms_of(who), self._clock()
+        if upto is None:
+            return unread_of(await self._inbox.begin_unread(who.tenant, who.user, rooms, now=now))
+        return await self._inbox.unread(who.tenant, who.user, rooms, now=now, upto=upto)
 
     async def stats(self, who: Principal) -> dict[str, Any]:
         """What the caller has, archived items aside: `{total, unread, byType, byChannel}`."""
@@ -229,16 +275,9 @@ class InboxService:
             raise CursorInvalid("the cursor is of another epoch: read the inbox from its start")
         return after.offset
 
-    async def _show(
-        self,
-        who: Principal,
-        items: Sequence[Item],
-        states: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
-    ) -> list[dict[str, Any]]:
-        if states is None:
-            states = await self._deliveries.channels_of(
-                who.tenant, who.user, [item.event.id for item in items]
-            )
+    async def _show(self, who: Principal, items: Sequence[Item]) -> list[dict[str, Any]]:
+        ids = [item.event.id for item in items]
+        states = await self._deliveries.channels_of(who.tenant, who.user, ids)
         return [
             envelope(
                 item.event,
@@ -249,6 +288,22 @@ class InboxService:
             )
             for item in items
         ]
+
+    async def _states(self, who: Principal, lines: Sequence[Line]) -> States:
+        """What became of the deliveries, by event id, where the lines do not say."""
+        ids = [line.content.id for line in lines if line.states is None and isinstance(line.content, Event)]
+        return await self._deliveries.channels_of(who.tenant, who.user, ids) if ids else {}
+
+    def _page(self, found: InboxPage, states: States) -> Page:
+        whole: list[bytes] = []
+        for place, content, read, read_at, seen_at, archived_at, known in found.lines:
+            channels: Sequence[Mapping[str, Any]] = known or ()
+            if isinstance(content, Event):
+                channels = channels or states.get(content.id, ())
+                content = encoded(content)
+                self._contents.keep(place, content)
+            whole.append(completed(content, Marks(read, read_at, seen_at, archived_at), channels))
+        return Page(b"[%b]" % b",".join(whole), len(whole), found.counts.total, found.counts.unread)
 
     def _tell_ended(self, ended: Sequence[Delivery]) -> None:
         """Escalations that are not needed any more. Told at once: what is stored does not wait for counts."""

@@ -91,6 +91,31 @@ def envelope(
     return shape
 
 
+_NOBODY_S = dumps(envelope(Event(tenant="", id="", type="", wire="", created_at=datetime.now(UTC), rooms=())))
+_FRESH_END = _NOBODY_S[_NOBODY_S.index(b',"read":') :]
+
+
+def content(event: Event) -> bytes:
+    """The beginning of a notification's envelope: what is the same for everybody, and never changes."""
+    whole = dumps(envelope(event))
+    assert whole.endswith(_FRESH_END)
+    return whole[: -len(_FRESH_END)]
+
+
+def completed(content: bytes, marks: Marks, channels: Sequence[Mapping[str, Any]]) -> bytes:
+    """The whole envelope, for one person."""
+    if not channels and marks == FRESH:
+        return content + _FRESH_END
+    rest = {
+        "read": marks.read,
+        "readAt": iso(marks.read_at),
+        "seenAt": iso(marks.seen_at),
+        "archivedAt": iso(marks.archived_at),
+        "channels": list(channels),
+    }
+    return b"%b,%b" % (content, dumps(rest)[1:])
+
+
 def moment(step: Moment) -> dict[str, Any]:
     """One step of a timeline."""
     return {

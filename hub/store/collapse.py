@@ -50,6 +50,7 @@ _ALL = _CANCEL.format(whose="")
 _SOME = _CANCEL.format(whose=' AND "user" IN (SELECT value FROM json_each(?))')
 _NO_CROWD = """UPDATE expansions SET done = TRUE
     WHERE tenant = ? AND "offset" = ? AND room IN (SELECT value FROM json_each(?))"""
+_WITHDRAWN = "UPDATE tenants SET withdrawn = withdrawn + 1 WHERE id = ?"
 _OVER = 'UPDATE events SET collapse_key = NULL WHERE tenant = ? AND "offset" = ?'
 
 
@@ -145,6 +146,8 @@ class Collapse:
             for (one, older), gone, cancelled in zip(pairs, done[::2], done[1::2], strict=True):
                 names = sorted(room for (room,) in gone)
                 updates = [_cancelled(row, one.event, older, now) for row in cancelled]
+                if names:
+                    last.append(self._ask(_WITHDRAWN, one.event.tenant))
                 if names or updates:
                     one.replaced.append(Replaced(one.event.tenant, older.id, names, updates))
         return last

@@ -29,7 +29,7 @@ from hub.store import postgresql as of_postgresql
 from hub.store import sqlite as of_sqlite
 from hub.store.faults import DRIVERS, is_away, is_busy
 from hub.store.patience import Patience
-from hub.store.trips import Begin, Found, Statement
+from hub.store.trips import Asks, Begin, Found, Statement, once
 
 T = TypeVar("T")
 KEPT = 2  # connections of a SQLite that `fetch` has at hand, out of their pool
@@ -148,13 +148,17 @@ class Database:
 
     async def fetch(self, statements: Sequence[Statement], *, timeout: float | None = None) -> list[Found]:
         """The rows of statements in the driver's SQL, together; many times cheaper than `read`."""
+        return [*await self.ask(once(statements), timeout=timeout)]
+
+    async def ask(self, asks: Asks[T], *, timeout: float | None = None) -> T:
+        """What `asks` returns of what it was answered; for SQLite it runs in the connection's thread."""
         async with self._connection(self._reader, timeout, kept=self._kept) as conn:
             try:
-                found: list[Found] = await self._driver.fetch(_driver_of(conn), statements)
+                answer: T = await self._driver.ask(_driver_of(conn), asks)
             except asyncio.CancelledError:
                 await conn.invalidate()
                 raise
-            return found
+            return answer
 
     @asynccontextmanager
     async def _transaction(self, conn: AsyncConnection) -> AsyncIterator[None]:

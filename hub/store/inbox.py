@@ -8,20 +8,23 @@ does not know who may be in which room: `rooms` are the caller's word for it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, update
+from sqlalchemy import case, func, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.delivery import Delivery
 from hub.store import escalations, inbox_sql, tables
 from hub.store.asking import Asking
 from hub.store.audience import Audience
 from hub.store.engine import Database
-from hub.store.inbox_page import NEAR, Shown, States, Tally, Wanted, pages, tallies
+from hub.store.inbox_counts import Asker, Tally
+from hub.store.inbox_page import NEAR, Known, Line, Pages, Shown, Wanted
 from hub.store.inbox_reading import END, Filters, Item, Reading
 from hub.store.unread import Unread, unread
 
@@ -40,11 +43,10 @@ class Counts(NamedTuple):
 
 
 class Page(NamedTuple):
-    """`states`: per event id what became of the user's deliveries; None: ask for them."""
+    """Items newest first, and the counts of the whole."""
 
-    items: Items
+    lines: list[Line]
     counts: Counts
-    states: States | None
 
 
 class Changed(NamedTuple):
@@ -69,7 +71,8 @@ class Inbox:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._asking: Asking[Unread, int] = Asking(partial(unread, db))
-        self._pages: Asking[Wanted, Shown] = Asking(partial(pages, db), most=16)
+        self._counts = Pages(db)
+        self._pages: Asking[Wanted, Shown] = Asking(self._counts.read, most=16)
 
     async def page(
         self,
@@ -84,23 +87,41 @@ class Inbox:
         limit: int = 20,
         offset: int = 0,
         after: int | None = None,
+        known: Known = lambda place: None,
     ) -> Page:
-        """What `list` and `counts` say, and what became of the items' deliveries; for most pages one trip."""
+        """What `list` and `counts` say, with what became of the items' deliveries where it takes one trip."""
         if not rooms:
-            return Page([], Counts(0, 0), {})
+            return Page([], Counts(0, 0))
         filters = Filters(read, archived, type)
+        near = self.begin_page(
+            *(tenant, user, rooms, filters), now=now, limit=limit, offset=offset, after=after, known=known
+        )
+        if near is not None and (page := near_page(await near, filters, offset)) is not None:
+            return page
         named: dict[str, Any] = {"now": now, **filters._asdict()}
-        bounds: dict[str, Any] = {"limit": limit, "offset": offset, "after": after}
-        if type is not None or offset + limit > NEAR:
-            items = await self.list(tenant, user, rooms, **named, **bounds)
-            return Page(items, await self.counts(tenant, user, rooms, **named), None)
-        audience = Audience(tenant, tuple(rooms))
-        wanted = Wanted(audience, user, now, filters, offset + limit, after or 0, END)
-        found = await self._pages.ask(wanted)
-        counts = _counted(found.tally, filters)
-        if not found.complete:
-            return Page(await self.list(tenant, user, rooms, **named, **bounds), counts, None)
-        return Page(found.items[offset:], counts, found.states)
+        items = await self.list(tenant, user, rooms, limit=limit, offset=offset, after=after, **named)
+        lines = [_line(item) for item in items]
+        return Page(lines, await self.counts(tenant, user, rooms, **named))
+
+    def begin_page(
+        self,
+        tenant: str,
+        user: str,
+        rooms: Sequence[str],
+        filters: Filters,
+        *,
+        now: datetime,
+        limit: int,
+        offset: int,
+        after: int | None,
+        known: Known,
+    ) -> asyncio.Future[Shown] | None:
+        """The same for who does not wait, and gives what comes to `near_page`; None: the page takes more than
+        a trip."""
+        if filters.type is not None or offset + limit > NEAR:
+            return None
+        asker = Asker(Audience(tenant, tuple(rooms)), user, now)
+        return self._pages.begin(Wanted(asker, filters, offset + limit, after or 0, known))
 
     async def list(
         self,
@@ -154,13 +175,18 @@ class Inbox:
         """How many items pass the filters, and how many are unread. A filter on `type` costs a full visit."""
         if not rooms:
             return Counts(0, 0)
-        audience = Audience(tenant, tuple(rooms))
-        tally = (await self._pages.ask(Wanted(audience, user, now, Filters(), 0, 0, END))).tally
+        found = await self._pages.begin(self._only_counts(tenant, user, rooms, now))
         if type is None:
-            return _counted(tally, Filters(read, archived))
+            return _counted(found.tally, Filters(read, archived))
         async with self._reading(tenant, user, rooms, now) as reading:
             total = await reading.of_type(Filters(read, archived, type))
-        return Counts(total, tally.matching(read=False, archived=False))
+        return Counts(total, found.tally.matching(read=False, archived=False))
+
+    def begin_unread(
+        self, tenant: str, user: str, rooms: Sequence[str], *, now: datetime
+    ) -> asyncio.Future[Shown]:
+        """What `unread_of` finds in it is how many items are neither read nor archived."""
+        return self._pages.begin(self._only_counts(tenant, user, rooms, now))
 
     async def unread(
         self, tenant: str, user: str, rooms: Sequence[str], *, now: datetime, upto: int | None = None
@@ -180,7 +206,7 @@ class Inbox:
         """Items that are not archived, per type."""
         if not rooms:
             return {}
-        found = await tallies(self._db, Audience(tenant, tuple(rooms)), user, now)
+        found = await self._counts.by_type(Asker(Audience(tenant, tuple(rooms)), user, now))
         counts = {kind: _counted(tally, Filters(archived=False)) for kind, tally in found.items()}
         return {kind: each for kind, each in counts.items() if each.total}
 
@@ -228,16 +254,10 @@ class Inbox:
         """Everything stored so far is read, also what was marked unread; how many items were not."""
         unread = await self.unread(tenant, user, rooms, now=now)
         ended: Sequence[Delivery] = ()
-        insert = self._db.insert(tables.read_marks)
-        upsert = insert.on_conflict_do_update(
-            index_elements=["tenant", "user"],
-            set_={"offset": insert.excluded.offset, "read_at": insert.excluded.read_at},
-            where=_M.offset < insert.excluded.offset,
-        )
         async with self._db.write() as conn:
             found = (await conn.execute(inbox_sql.NEWEST, {"tenant": tenant, "user": user})).first()
             mark, waits = found or (0, False)
-            await conn.execute(upsert, {"tenant": tenant, "user": user, "offset": mark, "read_at": now})
+            await self._mark(conn, tenant, user, mark, now)
             await conn.execute(
                 update(tables.receipts)
                 .where(_R.tenant == tenant, _R.user == user, _R.offset <= mark, _R.read.is_(False))
@@ -279,11 +299,32 @@ class Inbox:
                 if not (only_unread and item.read)
             ]
             if rows:
+                await self._mark(conn, tenant, user, 0, now)
                 await conn.execute(upsert, rows)
             after = {item.event.id: item for item in await reading.at([row["offset"] for row in rows])}
             ended = await escalations.end(conn, tenant, user, places=places, now=now) if places else []
         items = [after.get(id, before[id]) for id in dict.fromkeys(ids) if id in before]
         return Changed(items, [item for item in items if item != before[item.event.id]], ended)
+
+    async def _mark(self, conn: AsyncConnection, tenant: str, user: str, mark: int, now: datetime) -> None:
+        """Something of the user's marks changes. Before the receipts, so that nobody waits in a circle."""
+        insert = self._db.insert(tables.read_marks)
+        higher = insert.excluded.offset > _M.offset
+        upsert = insert.on_conflict_do_update(
+            index_elements=["tenant", "user"],
+            set_={
+                "offset": case((higher, insert.excluded.offset), else_=_M.offset),
+                "read_at": case((higher, insert.excluded.read_at), else_=_M.read_at),
+                "changes": _M.changes + 1,
+            },
+        )
+        await conn.execute(
+            upsert, {"tenant": tenant, "user": user, "offset": mark, "read_at": now, "changes": 1}
+        )
+
+    def _only_counts(self, tenant: str, user: str, rooms: Sequence[str], now: datetime) -> Wanted:
+        asker = Asker(Audience(tenant, tuple(rooms)), user, now)
+        return Wanted(asker, Filters(), 0, 0, lambda place: None)
 
     @asynccontextmanager
     async def _reading(
@@ -291,6 +332,21 @@ class Inbox:
     ) -> AsyncIterator[Reading]:
         async with self._db.read() as conn:
             yield Reading(conn, Audience(tenant, tuple(rooms)), user, now)
+
+
+def near_page(found: Shown, filters: Filters, offset: int) -> Page | None:
+    """None: it is not complete."""
+    return Page(found.lines[offset:], _counted(found.tally, filters)) if found.complete else None
+
+
+def unread_of(found: Shown) -> int:
+    return found.tally.matching(read=False, archived=False)
+
+
+def _line(item: Item) -> Line:
+    event, read, read_at, seen_at, archived_at = item
+    place = (event.tenant, event.epoch, event.offset)
+    return Line(place, event, read, read_at, seen_at, archived_at, None)
 
 
 def _counted(tally: Tally, filters: Filters) -> Counts:

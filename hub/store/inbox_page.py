@@ -1,16 +1,16 @@
 """A page of an inbox with its counts, in one trip to the database, together with what others ask for.
 
-What a page shows, what its deliveries came to, and how many items there are is asked at once, in the driver's
-own SQL, of which SQLAlchemy knows nothing. Promises of each answer that it is about its asker alone. Each
-statement sees what was committed when it began. When so much has been put away at the top of an inbox that
-the page is not full, `complete` is False, and somebody else goes on reading; this file does not.
+What a page shows, what its deliveries came to, and how many items there are is asked at once, in the
+driver's own SQL, of which SQLAlchemy knows nothing; a second question in the same trip is for what has
+changed or is not known yet. Promises of each answer that it is about its asker alone. Each statement sees
+what was committed when it began. When so much has been put away at the top of an inbox that the page is not
+full, `complete` is False, and somebody else goes on reading; this file does not.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,137 +19,206 @@ import orjson
 
 from hub.domain.delivery import Status, shown
 from hub.domain.events import Event
-from hub.store import inbox_sql
-from hub.store.audience import Audience
+from hub.store import inbox_counts, inbox_sql
 from hub.store.bulk import sqlite_time
 from hub.store.engine import Database
-from hub.store.inbox_reading import Filters, Item
-from hub.store.trips import Found, Statement
+from hub.store.inbox_counts import Asker, Counted, Kept, Tally
+from hub.store.inbox_reading import END, Filters
+from hub.store.trips import Asks, Found, Statement, side_by_side
 
 NEAR = 200  # items from the top of an inbox that one trip may bring
 _SPARE = 10  # places looked at beyond those asked for, because some may have been put away
-States = dict[str, list[dict[str, Any]]]
-
-
-class Tally(NamedTuple):
-    """What the index says of an audience, all in all and above the watermark, and what it does not know:
-    `special` are (fresh, hidden, archived, read, events)."""
-
-    all: int
-    fresh: int
-    special: Sequence[tuple[Any, ...]]
-
-    def matching(self, *, read: bool | None, archived: bool | None) -> int:
-        """Items that pass the filters: ordinary events, plus the special ones that do."""
-        fresh = self.fresh - sum(row[4] for row in self.special if row[0])
-        old = self.all - self.fresh - sum(row[4] for row in self.special if not row[0])
-        ordinary = 0 if archived else {None: fresh + old, False: fresh, True: old}[read]
-        return ordinary + sum(
-            int(events)
-            for _, hidden, put_away, seen, events in self.special
-            if not hidden and archived in (None, bool(put_away)) and read in (None, bool(seen))
-        )
+States = list[dict[str, Any]]
+Place = tuple[str, str, int]  # tenant, epoch, offset
+# What the asker knows already of an event that never changes; None: nothing.
+Known = Callable[[Place], bytes | None]
 
 
 class Wanted(NamedTuple):
-    """The newest `first` items (0: none, only the counts) between the places `after` and `before`."""
+    """The newest `first` items (0: none, only the counts) after the place `after`."""
 
-    audience: Audience
-    user: str
-    now: datetime
+    asker: Asker
     filters: Filters
     first: int
     after: int
-    before: int
+    known: Known
+
+
+class Line(NamedTuple):
+    """One item: what the asker knew of its event, or the event; the person's marks; and what became of the
+    person's deliveries (None: ask for it)."""
+
+    place: Place
+    content: bytes | Event
+    read: bool
+    read_at: datetime | None
+    seen_at: datetime | None
+    archived_at: datetime | None
+    states: States | None
 
 
 class Shown(NamedTuple):
-    """`items` newest first, and per event id what became of its deliveries. `complete`: there are no more of
-    them, or as many as were asked for. `tally` is of the whole inbox."""
+    """`lines` newest first. `complete`: there are no more of them, or as many as were asked for. `tally` is
+    of the whole inbox."""
 
-    items: list[Item]
-    states: States
+    lines: list[Line]
     complete: bool
     tally: Tally
 
 
-async def pages(db: Database, asked: Sequence[Wanted]) -> list[Shown]:
-    """The answers, in the order of the questions. Filters on `type` are not for here."""
-    statements: list[Statement] = []
-    for one in asked:
-        statements += _statements(one, db.dialect)
-    found = iter(await db.fetch(statements))
-    return [_shown(one, next(found), next(found), *_page(one, found)) for one in asked]
+class Pages:
+    """Answers many at once, and keeps what it has counted."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._kept = Kept()
+
+    async def read(self, asked: Sequence[Wanted]) -> list[Shown]:
+        """The answers, in the order of the questions. Filters on `type` are not for here."""
+        dialect, kept = self._db.dialect, self._kept
+        answers = await self._db.ask(
+            side_by_side([_page(one, kept.find(one.asker), dialect) for one in asked])
+        )
+        for one, (counted, _, _) in zip(asked, answers, strict=True):
+            kept.keep(one.asker, counted)
+        return [Shown(lines, complete, counted.all) for counted, lines, complete in answers]
+
+    async def by_type(self, asker: Asker) -> dict[str, Tally]:
+        """What is to be known of an inbox for each type of event in it."""
+        kept = self._kept
+        before = kept.find(asker, by_type=True)
+        counted = await self._db.ask(_by_type(asker, before, self._db.dialect))
+        kept.keep(asker, counted, by_type=True)
+        return {**counted.tallies}
 
 
-async def tallies(db: Database, audience: Audience, user: str, now: datetime) -> dict[str, Tally]:
-    """What is to be known of an inbox for each type of event in it, in one trip."""
-    values, rooms = _values(audience, user, now, db.dialect), len(audience.distinct)
-    texts = [inbox_sql.tally(rooms, by_type=True), inbox_sql.special(rooms, by_type=True)]
-    sizes, special = await db.fetch([(_of_driver(text, db.dialect), values) for text in texts])
-    special_of: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
-    for *row, kind in special:
-        special_of[kind].append(tuple(row))
-    return {kind: Tally(int(every), int(fresh), special_of[kind]) for every, fresh, kind in sizes}
-
-
-def _page(one: Wanted, found: Any) -> tuple[Found, Found]:
-    return (next(found), next(found)) if one.first else ([], [])
-
-
-def _statements(one: Wanted, dialect: str) -> list[Statement]:
-    rooms, filters = len(one.audience.distinct), one.filters
-    values = _values(one.audience, one.user, one.now, dialect) | {
-        "after": one.after,
-        "before": one.before,
-        "limit": one.first + _SPARE,
-    }
-    texts = [inbox_sql.tally(rooms), inbox_sql.special(rooms)]
+# -- what is asked: it may run in a thread, so it changes nothing -----------------------------------------
+def _page(one: Wanted, before: Counted | None, dialect: str) -> Asks[tuple[Counted, list[Line], bool]]:
+    asker, filters = one.asker, one.filters
+    values = _values(asker, before, dialect)
+    asked = [_statement(inbox_counts.question(asker, before), values, dialect)]
+    wanted = one.first + _spare(filters, before)
     if one.first:
-        texts.append(inbox_sql.page(rooms, read=filters.read, archived=filters.archived))
-        texts.append(inbox_sql.states(rooms, read=filters.read, archived=filters.archived))
-    return [(_of_driver(text, dialect), values) for text in texts]
-
-
-def _values(audience: Audience, user: str, now: datetime, dialect: str) -> dict[str, Any]:
-    return {
-        **audience.parameters,
-        **audience.excluded,
-        "user": user,
-        "now": sqlite_time(now) if dialect == "sqlite" else now,
+        rooms = len(asker.audience.distinct)
+        text = inbox_sql.places(rooms, read=filters.read, archived=filters.archived)
+        bounds = {"after": one.after, "before": END, "limit": wanted}
+        asked.append(_statement(text, values | bounds, dialect))
+    rows, *found = yield asked
+    counted = _counted(asker, before, rows)
+    places = _places(found[0]) if found else []
+    passing = [place for place in places if place.passes][: one.first]
+    epoch = inbox_counts.epoch_in(rows)
+    tenant = asker.audience.tenant
+    contents: dict[int, bytes | Event | None] = {
+        place.offset: one.known((tenant, epoch, place.offset)) for place in passing
     }
+    unknown = [offset for offset, content in contents.items() if content is None]
+    asked = []
+    if unknown:
+        asked.append(_contents(tenant, unknown, dialect))
+    if counted is None:
+        text = inbox_counts.question(asker, None)
+        asked.append(_statement(text, _values(asker, None, dialect), dialect))
+    if asked:
+        more = [*(yield asked)]
+        if counted is None:
+            counted = inbox_counts.counted(asker, more.pop())
+        for row in more[0] if more else ():
+            contents[row[0]] = _event(tenant, row)
+    assert counted is not None
+    lines = [
+        Line((tenant, epoch, place.offset), content, *place.marks, _states(place.deliveries))
+        for place in passing
+        if (content := contents[place.offset]) is not None  # else it has just been removed
+    ]
+    complete = len(passing) >= one.first or len(places) < wanted
+    return counted, lines, complete
+
+
+def _by_type(asker: Asker, before: Counted | None, dialect: str) -> Asks[Counted]:
+    text = inbox_counts.question(asker, before, by_type=True)
+    [rows] = yield [_statement(text, _values(asker, before, dialect), dialect)]
+    counted = _counted(asker, before, rows)
+    if counted is None:
+        text = inbox_counts.question(asker, None, by_type=True)
+        [rows] = yield [_statement(text, _values(asker, None, dialect), dialect)]
+        counted = inbox_counts.counted(asker, rows)
+    return counted
+
+
+def _counted(asker: Asker, before: Counted | None, rows: Found) -> Counted | None:
+    if before is None:
+        return inbox_counts.counted(asker, rows)
+    return inbox_counts.counted_on(asker, before, rows)
+
+
+def _spare(filters: Filters, before: Counted | None) -> int:
+    """Places that are looked at beyond those asked for."""
+    if before is None or filters.read is not None or filters.archived is not None:
+        return _SPARE
+    return min(_SPARE, before.all.hidden)
+
+
+class _Found(NamedTuple):
+    offset: int
+    passes: bool
+    marks: tuple[bool, datetime | None, datetime | None, datetime | None]
+    deliveries: list[tuple[Any, ...]]
+
+
+def _places(rows: Found) -> list[_Found]:
+    """Newest first."""
+    found: dict[int, _Found] = {}
+    for offset, passes, read, read_at, seen_at, archived_at, *delivery in rows:
+        place = found.get(offset)
+        if place is None:
+            marks = (bool(read), _time(read_at), _time(seen_at), _time(archived_at))
+            place = found[offset] = _Found(offset, bool(passes), marks, [])
+        if delivery[0] is not None:
+            place.deliveries.append(tuple(delivery))
+    return sorted(found.values(), reverse=True)
+
+
+def _states(deliveries: list[tuple[Any, ...]]) -> States:
+    return [
+        {"channel": channel, "status": shown(Status(status)), "attempts": attempts, "error": error}
+        for _, channel, status, attempts, error in sorted(deliveries)
+    ]
+
+
+def _contents(tenant: str, offsets: list[int], dialect: str) -> Statement:
+    if dialect == "sqlite":
+        return inbox_sql.CONTENTS, {"tenant": tenant, "offsets": orjson.dumps(offsets).decode()}
+    text = inbox_sql.CONTENTS.replace("IN (SELECT value FROM json_each(:offsets))", "= ANY(:offsets)")
+    return _of_driver(text, dialect), {"tenant": tenant, "offsets": offsets}
+
+
+def _values(asker: Asker, before: Counted | None, dialect: str) -> dict[str, Any]:
+    time = sqlite_time if dialect == "sqlite" else _as_it_is
+    values = {**asker.audience.parameters, **asker.audience.excluded, "user": asker.user}
+    values["now"] = time(asker.now)
+    if before is not None:
+        values |= {"upto": before.upto, "then": time(before.then)}
+    return values
+
+
+def _as_it_is(time: datetime) -> datetime:
+    return time
+
+
+def _statement(text: str, values: dict[str, Any], dialect: str) -> Statement:
+    return _of_driver(text, dialect), values
 
 
 @lru_cache(maxsize=512)
 def _of_driver(text: str, dialect: str) -> str:
     """SQLite takes `:name` as it is."""
-    return text if dialect == "sqlite" else re.sub(r":(\w+)", r"%(\1)s", text)
+    return text if dialect == "sqlite" else re.sub(r"(?<!:):(\w+)", r"%(\1)s", text)
 
 
-def _shown(one: Wanted, sizes: Found, special: Found, rows: Found, deliveries: Found) -> Shown:
-    [(every, fresh)] = sizes
-    passing = sorted((row for row in rows if row[1]), key=_place, reverse=True)
-    states: States = defaultdict(list)
-    for _, event, channel, status, attempts, error in sorted(deliveries):
-        state = {"channel": channel, "status": shown(Status(status)), "attempts": attempts, "error": error}
-        states[event].append(state)
-    complete = len(passing) >= one.first or len(rows) < one.first + _SPARE
-    tenant = one.audience.tenant
-    items = [_item(tenant, row) for row in passing[: one.first]]
-    return Shown(items, states, complete, Tally(int(every), int(fresh), special))
-
-
-def _place(row: tuple[Any, ...]) -> int:
-    place: int = row[0]
-    return place
-
-
-def _item(tenant: str, row: tuple[Any, ...]) -> Item:
-    # fmt: off
-    (offset, _, epoch, id, type, wire, title, message, link, data, severity, inbox, rooms, exclude, actor,
-     created_at, expires_at, read, read_at, seen_at, archived_at) = row
-    # fmt: on
-    event = Event(
+def _event(tenant: str, row: tuple[Any, ...]) -> Event:
+    offset, epoch, id, type, wire, title, message, link, data, severity, rooms, created_at = row
+    return Event(
         tenant=tenant,
         id=id,
         type=type,
@@ -161,14 +230,10 @@ def _item(tenant: str, row: tuple[Any, ...]) -> Item:
         link=link,
         data=orjson.loads(data),
         severity=severity,
-        inbox=bool(inbox),
-        exclude=tuple(orjson.loads(exclude)) if exclude else (),
-        actor=actor,
-        expires_at=_time(expires_at),
+        inbox=True,
         epoch=epoch,
         offset=offset,
     )
-    return Item(event, bool(read), _time(read_at), _time(seen_at), _time(archived_at))
 
 
 def _time(stored: Any) -> datetime | None:

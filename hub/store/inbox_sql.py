@@ -39,10 +39,6 @@ _READ_AT = 'CASE WHEN c.read IS NULL AND e."offset" <= m."offset" THEN m.read_at
 _ALIVE = "c.deleted_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > :now)"
 
 _ITEM = ", ".join("t.epoch" if c.name == "epoch" else f'e."{c.name}" AS "{c.name}"' for c in EVENT_COLUMNS)
-_PAGE_ITEM = (
-    "t.epoch, e.id, e.type, e.wire, e.title, e.message, e.link, e.data, e.severity, e.inbox, e.rooms, "
-    f"e.exclude, e.actor, e.created_at, e.expires_at, {_READ}, {_READ_AT}, c.seen_at, c.archived_at"
-)
 _ITEM += f", {_READ} AS read, {_READ_AT} AS read_at, c.seen_at, c.archived_at"
 _ITEM_COLUMNS = (
     *(column(c.name, c.type) for c in EVENT_COLUMNS),
@@ -132,30 +128,30 @@ def candidates(rooms: int, *, read: bool | None, archived: bool) -> str:
 
 
 @lru_cache(maxsize=256)
-def page(rooms: int, *, read: bool | None, archived: bool | None) -> str:
-    """The candidates, each with its item and whether it stands in the inbox and passes; in any order."""
+def places(rooms: int, *, read: bool | None, archived: bool | None) -> str:
+    """The candidates in any order, each with whether it stands in the inbox and passes, its marks, and what
+    became of the user's deliveries of it: a row for each of these, or one with nulls."""
     passes = _passes(rooms, read=read, archived=archived, type=False)
     if read is not None or archived:  # else the candidates come from the rooms alone
         passes = f"{passes} AND {_member(rooms)}"
     return f"""
-        SELECT p."offset", CASE WHEN {passes} THEN 1 ELSE 0 END, {_PAGE_ITEM}
+        SELECT p."offset", CASE WHEN {passes} THEN 1 ELSE 0 END, {_READ}, {_READ_AT}, c.seen_at,
+            c.archived_at, d.id, d.channel, d.status, d.attempts, COALESCE(NULLIF(d.error, ''), d.reason)
         FROM ({candidates(rooms, read=read, archived=bool(archived))}) AS p
         LEFT JOIN events AS e ON e.tenant = :tenant AND e."offset" = p."offset"
-        LEFT JOIN tenants AS t ON t.id = :tenant
         LEFT JOIN receipts AS c ON c.tenant = :tenant AND c."user" = :user AND c."offset" = p."offset"
         LEFT JOIN read_marks AS m ON m.tenant = :tenant AND m."user" = :user
+        LEFT JOIN deliveries AS d ON d.tenant = :tenant AND d."user" = :user AND d."offset" = p."offset"
     """
 
 
-@lru_cache(maxsize=256)
-def states(rooms: int, *, read: bool | None, archived: bool | None) -> str:
-    """What became of the user's deliveries of the candidates, in any order."""
-    return f"""
-        SELECT d.id, d.event_id, d.channel, d.status, d.attempts, COALESCE(NULLIF(d.error, ''), d.reason)
-        FROM ({candidates(rooms, read=read, archived=bool(archived))}) AS p
-        CROSS JOIN deliveries AS d
-        WHERE d.tenant = :tenant AND d."user" = :user AND d."offset" = p."offset"
-    """
+# What the events at `:offsets` hold that is the same for everybody who may see them; in any order.
+CONTENTS = """
+    SELECT e."offset", t.epoch, e.id, e.type, e.wire, e.title, e.message, e.link, e.data, e.severity,
+        e.rooms, e.created_at
+    FROM events AS e JOIN tenants AS t ON t.id = e.tenant
+    WHERE e.tenant = :tenant AND e."offset" IN (SELECT value FROM json_each(:offsets))
+"""
 
 
 @lru_cache(maxsize=256)
@@ -183,58 +179,93 @@ def matching(rooms: int, *, read: bool | None, archived: bool | None) -> TextCla
     return _timed(f"SELECT count(*) {_FROM} WHERE {where} AND {_among(rooms)}")
 
 
-@lru_cache(maxsize=64)
-def tally(rooms: int, *, by_type: bool = False) -> str:
-    """How many notifications went to the audience, and how many of them lie above the user's watermark.
+# What counts hold for: they are the same as long as this is.
+_STATE = """
+    SELECT 0, t.epoch, t."offset", t.trimmed, t.withdrawn, COALESCE(m.changes, 0)
+    FROM tenants AS t LEFT JOIN read_marks AS m ON m.tenant = t.id AND m."user" = :user
+    WHERE t.id = :tenant
+"""
 
-    `by_type`: so many lines of it, with the type last. Counted per room, by index alone; what is `shared`
-    counts in the first of its rooms only.
+
+@lru_cache(maxsize=64)
+def counted(rooms: int, *, by_type: bool) -> str:
+    """All that is to be known of how many there are, as of one moment, in rows that begin with their kind:
+    the state (0), the sizes (1) and what is special (2). The type is '' unless `by_type`."""
+    return f"{_STATE} UNION ALL {_sizes(rooms, by_type=by_type)} UNION ALL {_special(rooms, by_type=by_type)}"
+
+
+@lru_cache(maxsize=64)
+def since(rooms: int, *, by_type: bool) -> str:
+    """What has changed since the place `:upto` and the time `:then`, as of one moment: the state (0), what
+    has come since, per type (1), and whether something of the audience's has expired in between (3)."""
+    type, group = ("r.type", " GROUP BY r.type") if by_type else ("''", "")
+    return f"""{_STATE}
+        UNION ALL SELECT 1, {type}, count(*), 0, 0, 0 FROM event_rooms AS r
+        WHERE r.tenant = :tenant AND r.room IN ({names("room", rooms)}) AND r.inbox AND r."offset" > :upto
+        AND NOT (r.shared AND {_again(rooms)})
+        AND NOT EXISTS (SELECT 1 FROM event_rooms AS x WHERE x.tenant = :tenant
+            AND x.room IN ({names("not", rooms)}) AND x."offset" = r."offset")
+        AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.tenant = :tenant
+            AND e."offset" = r."offset" AND e.expires_at <= :then){group}
+        UNION ALL SELECT 3, '', count(*), 0, 0, 0 FROM events AS e
+        WHERE e.tenant = :tenant AND e.inbox AND e.expires_at IS NOT NULL AND e.expires_at > :then
+        AND e.expires_at <= :now AND {_member(rooms)}
     """
+
+
+def _again(rooms: int) -> str:
+    """Whether the event of `r` went to an earlier one of the rooms too."""
     # Glued to '', the room is no bound of a range: SQLite would walk all the tenant's rooms before it.
-    mine = names("room", rooms)
-    again = (
-        f"EXISTS (SELECT 1 FROM event_rooms AS q WHERE q.tenant = :tenant AND q.room IN ({mine}) "
-        "AND q.room || '' < r.room "
+    return (
+        "EXISTS (SELECT 1 FROM event_rooms AS q WHERE q.tenant = :tenant "
+        f"AND q.room IN ({names('room', rooms)}) AND q.room || '' < r.room "
         'AND q."offset" = r."offset" AND q.inbox)'
     )
+
+
+def _sizes(rooms: int, *, by_type: bool) -> str:
+    """How many notifications went to the audience, and how many of them lie above the user's watermark.
+
+    Counted per room, by index alone; what is `shared` counts in the first of its rooms only.
+    """
+    type, group = ("r.type", " GROUP BY r.type") if by_type else ("''", "")
+    fresh = f'COALESCE(sum(CASE WHEN r."offset" > {_MARK} THEN 1 ELSE 0 END), 0)'
     return (
-        f'SELECT count(*), COALESCE(sum(CASE WHEN r."offset" > {_MARK} THEN 1 ELSE 0 END), 0)'
-        f"{', r.type' if by_type else ''} "
-        f"FROM event_rooms AS r WHERE r.tenant = :tenant AND r.room IN ({mine}) AND r.inbox "
-        f"AND NOT (r.shared AND {again}){' GROUP BY r.type' if by_type else ''}"
+        f"SELECT 1, {type}, count(*), {fresh}, 0, 0 FROM event_rooms AS r WHERE r.tenant = :tenant "
+        f"AND r.room IN ({names('room', rooms)}) AND r.inbox AND NOT (r.shared AND {_again(rooms)}){group}"
     )
 
 
-@lru_cache(maxsize=64)
-def special(rooms: int, *, by_type: bool = False) -> str:
-    """The events that `tally` takes for ordinary and that are not: (fresh, hidden, archived, read, count).
+def _special(rooms: int, *, by_type: bool) -> str:
+    """The events that `_sizes` takes for ordinary and that are not, by what they are: of the bits 1 is fresh
+    (above the watermark), 2 hidden, 4 archived, 8 read.
 
-    `fresh`: above the watermark. `by_type`: with the type last. Receipts that say the same as the watermark
-    are ordinary. Asks receipts and rooms only, which lie together; events are scattered over the whole log.
+    Receipts that say the same as the watermark are ordinary. Asks receipts and rooms only, which lie
+    together; events are scattered over the whole log.
     """
-    told = f"""SELECT c."offset", CASE WHEN c.deleted_at IS NULL THEN 0 ELSE 1 END AS hidden,
-            CASE WHEN c.archived_at IS NULL THEN 0 ELSE 1 END AS archived,
-            CASE WHEN COALESCE(c.read, c."offset" <= {_MARK}) THEN 1 ELSE 0 END AS read
+    told = f"""SELECT c."offset", CASE WHEN c.deleted_at IS NULL THEN 0 ELSE 2 END AS hidden,
+            CASE WHEN c.archived_at IS NULL THEN 0 ELSE 4 END AS archived,
+            CASE WHEN COALESCE(c.read, c."offset" <= {_MARK}) THEN 8 ELSE 0 END AS read
         FROM receipts AS c WHERE c.tenant = :tenant AND c."user" = :user
         AND (c.archived_at IS NOT NULL OR c.deleted_at IS NOT NULL
             OR NOT (c.read = (c."offset" <= {_MARK})))"""
-    shut_out = f"""SELECT x."offset", 1, 0, 0 FROM event_rooms AS x
+    shut_out = f"""SELECT x."offset", 2, 0, 0 FROM event_rooms AS x
         WHERE x.tenant = :tenant AND x.room IN ({names("not", rooms)})"""
-    expired = """SELECT e."offset", 1, 0, 0 FROM events AS e
+    expired = """SELECT e."offset", 2, 0, 0 FROM events AS e
         WHERE e.tenant = :tenant AND e.inbox AND e.expires_at IS NOT NULL AND e.expires_at <= :now"""
-    type, where = "", _member(rooms)
+    type, where = "''", _member(rooms)
     if by_type:  # null: it did not go to the audience
-        type, where = f", {_type(rooms)} AS type", "true"
+        type, where = _type(rooms), "true"
     return f"""
-        SELECT e."offset" > {_MARK} AS fresh, e.hidden = 1 AS hidden, e.archived = 1 AS archived,
-            e.read = 1 AS read, count(*) AS events{type}
+        SELECT 2, {type}, e.hidden + e.archived + e.read
+            + CASE WHEN e."offset" > {_MARK} THEN 1 ELSE 0 END, count(*), 0, 0
         FROM (
             SELECT o."offset", max(o.hidden) AS hidden, max(o.archived) AS archived, max(o.read) AS read
             FROM ({told} UNION ALL {shut_out} UNION ALL {expired}) AS o
             GROUP BY o."offset"
         ) AS e
         WHERE {where}
-        GROUP BY 1, 2, 3, 4{", 6" if by_type else ""}
+        GROUP BY 1, 2, 3
     """
 
 

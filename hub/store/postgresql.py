@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import select
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -18,7 +18,9 @@ from sqlalchemy import URL, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from hub.store.trips import Begin, Found, Statement, Trips
+from hub.store.trips import Asks, Begin, Found, Statement, Trips
+
+T = TypeVar("T")
 
 
 def postgresql_engines(url: URL, pool: int, timeout: float) -> tuple[AsyncEngine, AsyncEngine]:
@@ -61,10 +63,16 @@ def _require_silent(connection: Any, _record: Any, _proxy: Any) -> None:
         raise DisconnectionError("the server has closed this connection")
 
 
-async def fetch(driver: psycopg.AsyncConnection[Any], statements: Sequence[Statement]) -> list[Found]:
-    """The rows of each statement, in one round trip."""
+async def ask(driver: psycopg.AsyncConnection[Any], asks: Asks[T]) -> T:
+    """What it returns, in a round trip for each of its questions."""
     async with driver.pipeline():
-        return await _rows(driver, statements)
+        try:
+            statements = next(asks)
+            while True:
+                statements = asks.send(await _rows(driver, statements))
+        except StopIteration as end:
+            answer: T = end.value
+    return answer
 
 
 async def transact(driver: psycopg.AsyncConnection[Any], begin: Begin) -> None:

@@ -181,6 +181,11 @@ async def _remove_events(conn: AsyncConnection, tenant: str, rows: Sequence[Any]
 
 
 async def _leave_inboxes(conn: AsyncConnection, rows: Sequence[Any]) -> None:
+    await conn.execute(
+        update(tables.tenants).where(_T.id == bindparam("of")).values(withdrawn=_T.withdrawn + 1),
+        # In the order of their names, like every writer of several logs: nobody waits in a circle.
+        [{"of": tenant} for tenant in sorted({row.tenant for row in rows})],
+    )
     places = [{"a_tenant": row.tenant, "at": row.offset} for row in rows]
     await conn.execute(
         update(tables.events)

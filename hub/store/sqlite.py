@@ -22,7 +22,7 @@ from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hub.store.faults import is_busy
-from hub.store.trips import Begin, Found, Statement, Trips
+from hub.store.trips import Asks, Begin, Found, Statement, Trips
 
 T = TypeVar("T")
 # For the work of a connection's thread: what SQLAlchemy keeps for the raw connection there.
@@ -97,9 +97,9 @@ async def _close(driver: aiosqlite.Connection) -> None:
         await aiosqlite.Connection.close(driver)
 
 
-async def fetch(driver: aiosqlite.Connection, statements: Sequence[Statement]) -> list[Found]:
-    """The rows of each statement, in one hop."""
-    return await _in_thread(driver, _rows, statements)
+async def ask(driver: aiosqlite.Connection, asks: Asks[T]) -> T:
+    """What it returns, in one hop."""
+    return await _in_thread(driver, _ask, asks)
 
 
 async def transact(driver: aiosqlite.Connection, begin: Begin) -> None:
@@ -149,6 +149,16 @@ class _Left(Exception):
 # -- in the connection's thread ----------------------------------------------------------------------
 def _rows(conn: sqlite3.Connection, statements: Sequence[Statement]) -> list[Found]:
     return [conn.execute(sql, values).fetchall() for sql, values in statements]
+
+
+def _ask(conn: sqlite3.Connection, asks: Asks[T]) -> T:
+    try:
+        statements = next(asks)
+        while True:
+            statements = asks.send(_rows(conn, statements))
+    except StopIteration as end:
+        answer: T = end.value
+    return answer
 
 
 def _run(conn: sqlite3.Connection, statements: Sequence[Statement]) -> None:

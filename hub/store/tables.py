@@ -68,6 +68,8 @@ tenants = Table(
     Column("settings", JSON, nullable=False, default=dict),
     # Somebody has muted something in the app: only then the log must look for whom to leave out.
     Column("muted", Boolean, nullable=False, server_default=false()),
+    # How often something has left inboxes other than by `trimmed`: counts from before do not hold any more.
+    Column("withdrawn", BigInteger, nullable=False, server_default="0"),
     Column("created_at", UtcDateTime, nullable=False),
 )
 
@@ -168,7 +170,8 @@ receipts = Table(
     sqlite_with_rowid=False,
 )
 
-# "Mark all read": everything up to `offset` is read unless its receipt says otherwise.
+# "Mark all read": everything up to `offset` is read unless its receipt says otherwise. `changes`: how often
+# the user's receipts or this mark were changed.
 read_marks = Table(
     "read_marks",
     metadata,
@@ -176,6 +179,7 @@ read_marks = Table(
     Column("user", Name, primary_key=True),
     Column("offset", BigInteger, nullable=False),
     Column("read_at", UtcDateTime, nullable=False),
+    Column("changes", BigInteger, nullable=False, server_default="0"),
 )
 
 # What a user's clients have acknowledged: everything up to `offset`.

@@ -23,12 +23,9 @@ def answer_bytes(body: bytes, *, status: int = 200, headers: Mapping[str, str] |
     return web.Response(status=status, body=body, headers=headers, content_type="application/json")
 
 
-def answer_unless_known(request: web.Request, value: Any, headers: Mapping[str, str]) -> web.Response:
+def answer_unless_known(request: web.Request, body: bytes, headers: Mapping[str, str]) -> web.Response:
     """JSON with an ETag over it and `headers`; 304 when the client has it (RFC 9110, section 13.1.2)."""
-    body = dumps(value)
-    digest = hashlib.blake2b(body, digest_size=12)
-    digest.update(repr(sorted(headers.items())).encode())
-    tag = digest.hexdigest()
+    tag = tag_of(body, headers)
     headers = {
         **headers,
         hdrs.ETAG: f'"{tag}"',
@@ -39,3 +36,10 @@ def answer_unless_known(request: web.Request, value: Any, headers: Mapping[str, 
     if any(etag.value in (tag, "*") for etag in known):
         return web.Response(status=304, headers=headers)
     return answer_bytes(body, headers=headers)
+
+
+def tag_of(body: bytes, headers: Mapping[str, str]) -> str:
+    """What an ETag holds between its quotes."""
+    digest = hashlib.blake2b(body, digest_size=12)
+    digest.update(repr(sorted(headers.items())).encode())
+    return digest.hexdigest()

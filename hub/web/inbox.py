@@ -24,9 +24,9 @@ async def page(request: web.Request, who: Principal) -> web.Response:
         after=query.after,
     )
     headers = {"X-Total-Count": str(found.total), "X-Unread-Count": str(found.unread)}
-    if link := next_link(request, query, count=len(found.items), total=found.total):
+    if link := next_link(request, query, count=found.count, total=found.total):
         headers[hdrs.LINK] = link
-    return answer_unless_known(request, found.items, headers)
+    return answer_unless_known(request, found.body, headers)
 
 
 async def unread_count(request: web.Request, who: Principal) -> web.Response:

@@ -22,7 +22,7 @@ from hub.realtime.fanout import Fanout
 from hub.realtime.replay import Ring
 from hub.services.inbox import InboxService
 from hub.services.publish import Publish
-from hub.services.wire import iso
+from hub.services.wire import iso, loads
 from hub.store.deliveries import Deliveries
 from hub.store.engine import Database
 from hub.store.events import EventLog
@@ -172,7 +172,7 @@ class World:
                     and archived in (None, item["archivedAt"] is not None)
                 ]
                 page = await self.inbox.page(self.who, read=read, archived=archived, limit=100)
-                assert [shown(item) for item in page.items] == [shown_by(item) for item in wanted]
+                assert [shown(item) for item in loads(page.body)] == [shown_by(item) for item in wanted]
                 assert page.total == len(wanted)
                 assert page.unread == sum(map(unread, items))
         for upto in {0, len(self.sent) // 2, len(self.sent) - 1} - {-1}:

@@ -12,12 +12,14 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.delivery import Status
+from hub.domain.events import Event
 from hub.store.deliveries import Deliveries
 from hub.store.engine import Database
 from hub.store.events import EventLog
-from hub.store.inbox import Inbox
-from hub.store.trips import Found, Statement
+from hub.store.inbox import Inbox, Page
+from hub.store.trips import Asks, Statement
 from tests.appends import NOW, a_delivery, an_append, an_event
+from tests.asked import noting
 
 MINE = ["user:7", "role:ADMIN", "tenant:acme", "session:s"]
 WHO = ("acme", "7", MINE)
@@ -27,26 +29,30 @@ class Trips:
     """What was sent together, trip by trip, and how many connections were held for step by step reading."""
 
     def __init__(self) -> None:
-        self.sent: list[Sequence[Statement]] = []
+        self.sent: list[list[Statement]] = []
         self.held = 0
 
 
 @pytest.fixture
 def trips(database: Database, monkeypatch: pytest.MonkeyPatch) -> Trips:
     noted = Trips()
-    fetch, read = database.fetch, database.read
+    ask, read = database.ask, database.read
 
-    async def noted_fetch(statements: Sequence[Statement], *, timeout: float | None = None) -> list[Found]:
-        noted.sent.append(statements)
-        return await fetch(statements, timeout=timeout)
+    async def noted_ask(asks: Asks[Any], *, timeout: float | None = None) -> Any:
+        noted.sent.append([])
+        return await ask(noting(asks, noted.sent[-1]), timeout=timeout)
 
     def noted_read(*, timeout: float | None = None) -> AbstractAsyncContextManager[AsyncConnection]:
         noted.held += 1
         return read(timeout=timeout)
 
-    monkeypatch.setattr(database, "fetch", noted_fetch)
+    monkeypatch.setattr(database, "ask", noted_ask)
     monkeypatch.setattr(database, "read", noted_read)
     return noted
+
+
+def ids(page: Page) -> list[str]:
+    return [line.content.id for line in page.lines if isinstance(line.content, Event)]
 
 
 async def test_a_page_with_its_counts_and_deliveries_is_one_trip(
@@ -63,13 +69,14 @@ async def test_a_page_with_its_counts_and_deliveries_is_one_trip(
 
     page = await inbox.page(*WHO, now=NOW, limit=2, offset=1)
     assert (len(trips.sent), trips.held) == (1, 0)
-    assert [item.event.id for item in page.items] == [sent[2].id, sent[1].id]
+    assert ids(page) == [sent[2].id, sent[1].id]
     assert page.counts == (4, 3)
-    assert page.items == await inbox.list(*WHO, now=NOW, limit=2, offset=1)
-    assert page.states is not None
-    ids = [event.id for event in sent]
-    assert page.states == await Deliveries(database).channels_of("acme", "7", ids)
-    assert [state["channel"] for state in page.states[ids[2]]] == ["email", "sms"]
+    assert [line[2:6] for line in page.lines] == [
+        item[1:] for item in await inbox.list(*WHO, now=NOW, limit=2, offset=1)
+    ]
+    states = await Deliveries(database).channels_of("acme", "7", ids(page))
+    assert [line.states for line in page.lines] == [states[id] for id in ids(page)]
+    assert [state["channel"] for state in states[sent[2].id]] == ["email", "sms"]
 
 
 async def test_pages_asked_for_at_once_are_one_trip_and_each_is_its_askers_own(
@@ -88,7 +95,7 @@ async def test_pages_asked_for_at_once_are_one_trip_and_each_is_its_askers_own(
         inbox.page("other", "3", ["user:3", "tenant:other"], now=NOW),
     )
     assert len(trips.sent) == 1
-    assert [(len(page.items), *page.counts) for page in pages] == [
+    assert [(len(page.lines), *page.counts) for page in pages] == [
         (1, 1, 1),
         (2, 2, 2),
         (2, 2, 2),
@@ -105,7 +112,7 @@ async def test_a_page_is_full_however_much_was_put_away_above_it(database: Datab
     for event in sent[5:]:
         await inbox.delete(*WHO, [event.id], now=NOW)
     page = await inbox.page(*WHO, now=NOW, limit=3)
-    assert [item.event.id for item in page.items] == [event.id for event in sent[4:1:-1]]
+    assert ids(page) == [event.id for event in sent[4:1:-1]]
     assert page.counts == (5, 5)
 
 
@@ -122,7 +129,7 @@ async def test_no_plan_walks_a_table_or_sorts_a_history(
         await inbox.page(*WHO, now=NOW, **filters)
     await inbox.unread(*WHO, now=NOW)
     statements = [statement for sent in trips.sent for statement in sent]
-    assert len(statements) == 4 * len(FILTERS) + 1
+    assert len(statements) == 3 + 3 + 2 + 2 + 1  # two of the pages are empty: nothing to look up
     for sql, values in statements:
         if database.dialect == "sqlite":
             [plan] = await database.fetch([(f"EXPLAIN QUERY PLAN {sql}", values)])
@@ -140,7 +147,7 @@ async def test_no_plan_walks_a_table_or_sorts_a_history(
 def _require_indexes_of_sqlite(plan: Sequence[str]) -> None:
     """Only what the statement has made itself is walked. Sorted is what a LIMIT has cut off, or marks."""
     made = {line.split()[-1] for line in plan if line.startswith("CO-ROUTINE")}
-    made |= {"CONSTANT", "a" if "MATERIALIZE marked" in plan else ""}
+    made |= {"json_each", "CONSTANT", "a" if "MATERIALIZE marked" in plan else ""}
     walked = ""
     for line in plan:
         if scanned := re.match(r"SCAN (\w+)", line):

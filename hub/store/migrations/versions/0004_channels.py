@@ -114,6 +114,8 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_spent_ends_at"), "spent", ["ends_at"], unique=False)
     op.add_column("tenants", sa.Column("muted", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("tenants", sa.Column("withdrawn", sa.BigInteger(), nullable=False, server_default="0"))
+    op.add_column("read_marks", sa.Column("changes", sa.BigInteger(), nullable=False, server_default="0"))
     for name in ("embed", "link"):
         op.add_column("outbox", sa.Column(name, sa.Text(), nullable=True))
     op.add_column("deliveries", sa.Column("digest", NAME, nullable=True))
@@ -154,7 +156,9 @@ def downgrade() -> None:
     op.drop_column("event_rooms", "type")
     for name in ("unless_seen", "digest_of", "digest"):
         op.drop_column("deliveries", name)
-    op.drop_column("tenants", "muted")
+    op.drop_column("read_marks", "changes")
+    for name in ("withdrawn", "muted"):
+        op.drop_column("tenants", name)
     for name in ("link", "embed"):
         op.drop_column("outbox", name)
     op.drop_table("callbacks")
