@@ -130,6 +130,7 @@ class Hub:
             node=node,
             key=key,
             deliver=self.publish.deliver,
+            hears=self.publish.hears,
             fill=self.publish.fill,
             positions=self.log.positions,
             hole_seconds=settings.hole_ms / 1000,

@@ -63,7 +63,12 @@ FAMILIES = (
     ),
     Family("hub_rooms_open", "gauge", (), "rooms with somebody in them"),
     Family("hub_rooms_joined_total", "counter", (), "joins of a connection to a room"),
-    Family("hub_records_delivered_total", "counter", ("kind",), "what the bus brought, own things too"),
+    Family(
+        "hub_records_delivered_total",
+        "counter",
+        ("kind",),
+        "what the bus brought for somebody here, own things too",
+    ),
     Family(
         "hub_frames_sent_total",
         "counter",

@@ -15,6 +15,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 import structlog
 
@@ -22,13 +24,15 @@ from hub.cluster.followed import Followed, Positions
 from hub.cluster.following import Fill, Following, Repairs, Source
 from hub.cluster.link import PACE, Pace
 from hub.cluster.listener import Listener
-from hub.cluster.parcel import Packer, ParcelForged, ParcelRefused, part_of
+from hub.cluster.parcel import Hears, Packer, ParcelForged, ParcelRefused, everything, part_of
 from hub.cluster.publisher import Publisher
 from hub.cluster.record import Record
 from hub.domain.events import Position
 
 # So many tenants may read SQL at once; the other connections of the pool are for requests.
 FILLS_AT_ONCE = 4
+
+_tenant = attrgetter("tenant")
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +51,8 @@ class Counts:
 class Bus:
     """`url` None: no Redis; the process works alone, and the poll finds what others commit.
 
-    `node` names this process and must be unique in the cluster. `deliver` is called synchronously.
+    `node` names this process and must be unique in the cluster. `deliver` is called synchronously. What
+    others tell and is in no log is dropped at once when `hears` says that nobody here cares for it.
     `fill(tenant, after, upto)` and `positions(tenants)` read SQL; the records of `fill` carry their epoch.
     `hole_seconds` is the time a straggler has, `poll_seconds` the time between looks at SQL.
     Raises ValueError for a URL that cannot be read.
@@ -65,6 +70,7 @@ class Bus:
         positions: Positions,
         hole_seconds: float,
         poll_seconds: float,
+        hears: Hears = everything,
         pace: Pace = PACE,
     ) -> None:
         self.counts = Counts()
@@ -72,6 +78,7 @@ class Bus:
         self._tenants = f"{prefix}:t:"
         self._packer = Packer(node, key)
         self._deliver = deliver
+        self._hears = hears
         self._control = f"{prefix}:control".encode()
         self._ready: deque[Record] = deque()
         self._delivering = False
@@ -134,20 +141,23 @@ class Bus:
     # -- publishing ----------------------------------------------------------------------------------
     def publish(self, records: Sequence[Record]) -> None:
         """Tells this process at once and the others within the tick. Never blocks, never raises."""
-        for record in records:
+        for tenant, some in groupby(records, _tenant):
+            told = list(some)
             if self.publisher is not None:
-                try:
-                    part = part_of(record)
-                except TypeError as error:
-                    # A durable event is still found by the poll of the others.
-                    self.counts.malformed += 1
-                    log.error("a record cannot be encoded", action="bus.encode_failed", error=str(error))
-                else:
-                    self.publisher.put(self._channel(record), part)
-            self._accept(record)
+                self._tell(self.publisher, tenant, told)
+            self._accept(tenant, told)
 
-    def _channel(self, record: Record) -> bytes:
-        return self._control if record.kind == "control" else self._tenant_channel(record.tenant)
+    def _tell(self, publisher: Publisher, tenant: str, records: Sequence[Record]) -> None:
+        channel = self._tenant_channel(tenant) if tenant else self._control
+        for record in records:
+            try:
+                part = part_of(record)
+            except TypeError as error:
+                # A durable event is still found by the poll of the others.
+                self.counts.malformed += 1
+                log.error("a record cannot be encoded", action="bus.encode_failed", error=str(error))
+            else:
+                publisher.put(channel, part)
 
     def _tenant_channel(self, tenant: str) -> bytes:
         return f"{self._tenants}{tenant}".encode()
@@ -157,33 +167,35 @@ class Bus:
         """A message from Redis: anybody's bytes. Never raises."""
         if self._packer.is_own(data):
             return
-        control = channel == self._control
-        tenant = "" if control else channel.decode().removeprefix(self._tenants)
+        tenant = "" if channel == self._control else channel.decode().removeprefix(self._tenants)
         try:
-            records = self._packer.unpack(channel, tenant, data)
-            if any((record.kind == "control") != control for record in records):
-                raise ParcelRefused("a record stands on a channel that is not its own")
+            count, records = self._packer.unpack(channel, tenant, data, self._hears)
         except ParcelForged:
             self.counts.forged += 1
         except ParcelRefused:
             self.counts.malformed += 1
         else:
-            self.counts.received += len(records)
-            for record in records:
-                self._accept(record)
+            self.counts.received += count
+            self._accept(tenant, records)
 
-    def _accept(self, record: Record) -> None:
-        if record.kind == "control":
-            self._dispatch((record,))
-        elif following := self._followed.get(record.tenant):
-            if not record.ordered:
-                self._dispatch((record,))
-            elif not following.arrived(record):
-                self._followed.ask(record.tenant)
+    def _accept(self, tenant: str, records: Sequence[Record]) -> None:
+        """Records of one tenant, or orders (""), in the sequence in which they were told."""
+        if not tenant:
+            self._dispatch(records)
+        elif following := self._followed.get(tenant):
+            for record in records:
+                if not record.ordered:
+                    self._ready.append(record)
+                elif not following.arrived(record):
+                    self._followed.ask(tenant)
+            self._drain()
 
     def _dispatch(self, records: Sequence[Record]) -> None:
         """Delivers in order, also when `deliver` itself publishes."""
         self._ready.extend(records)
+        self._drain()
+
+    def _drain(self) -> None:
         if self._delivering:
             return
         self._delivering = True

@@ -9,14 +9,24 @@ parsed. The tenant is not repeated: the channel belongs to it. This file does no
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import orjson
 
 from hub.cluster.record import Record
 
 MAC_LENGTH = 64
+MAX_OFFSET = 10**18
+KINDS = frozenset({"event", "signal", "presence"})
+PASSING = frozenset({"event", "signal"})  # with offset 0: for who is there now
+ORDERS = frozenset({"control"})  # on the channel that is no tenant's
+# Whether anybody here cares for what is told to a tenant's rooms now: the tenant, and the record's `meta`.
+Hears = Callable[[str, Mapping[str, Any]], bool]
+
+
+def everything(tenant: str, meta: Mapping[str, Any]) -> bool:
+    return True
 
 
 class ParcelRefused(ValueError):
@@ -27,17 +37,13 @@ class ParcelForged(ParcelRefused):
     """A key is set, and the signature is missing or wrong."""
 
 
-class Part(NamedTuple):
-    """One record, encoded for a parcel."""
-
-    head: bytes
-    body: bytes
+Part = tuple[bytes, bytes]  # one record, encoded for a parcel: its line in the header, its body
 
 
 def part_of(record: Record) -> Part:
     """Raises TypeError when `meta` is not JSON-able."""
-    head = orjson.dumps([record.kind, record.offset, record.epoch, record.meta, len(record.body)])
-    return Part(head, record.body)
+    body = record.body
+    return orjson.dumps([record.kind, record.offset, record.epoch, record.meta, len(body)]), body
 
 
 class Packer:
@@ -50,8 +56,8 @@ class Packer:
 
     def pack(self, channel: bytes, parts: Sequence[Part]) -> bytes:
         """The parcel of these records, in this order."""
-        heads = b",".join([part.head for part in parts])
-        bodies = b"".join([part.body for part in parts])
+        heads = b",".join([head for head, _ in parts])
+        bodies = b"".join([body for _, body in parts])
         data = b'%b"records":[%b]}\n%b' % (self._mark, heads, bodies)
         return data if self._key is None else self._mac(channel, data) + data
 
@@ -59,9 +65,13 @@ class Packer:
         """Whether the parcel says it comes from this process."""
         return data.startswith(self._mark, _header_start(data))
 
-    def unpack(self, channel: bytes, tenant: str, data: bytes) -> list[Record]:
-        """The records in a parcel that came on this channel. Raises `ParcelForged` or `ParcelRefused` only.
+    def unpack(
+        self, channel: bytes, tenant: str, data: bytes, hears: Hears = everything
+    ) -> tuple[int, list[Record]]:
+        """How many records are in a parcel that came on this channel, which is the tenant's, or that of
+        orders (""); and the records, without those in no log that nobody here `hears`.
 
+        Raises `ParcelForged` or `ParcelRefused` only.
         Without a key signatures are not looked at, so that a key can be rolled out process by process.
         """
         start = _header_start(data)
@@ -73,7 +83,8 @@ class Packer:
         if end < 0:
             raise ParcelRefused("the parcel has no header")
         try:
-            return _records(orjson.loads(data[start:end])["records"], tenant, data, end + 1)
+            heads = orjson.loads(data[start:end])["records"]
+            return len(heads), _records(heads, tenant, data, end + 1, hears)
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise ParcelRefused(f"the parcel cannot be read: {type(error).__name__}") from None
 
@@ -82,17 +93,26 @@ class Packer:
         return hmac.digest(self._key, channel + b"\n" + data, "sha256").hex().encode()
 
 
-def _records(heads: object, tenant: str, data: bytes, at: int) -> list[Record]:
-    """Raises TypeError or ValueError for what is no list of records with their bodies."""
+def _records(heads: object, tenant: str, data: bytes, at: int, hears: Hears) -> list[Record]:
+    """Raises KeyError, TypeError or ValueError for what is no list of records with their bodies."""
     if not isinstance(heads, list):
         raise TypeError
+    kinds = KINDS if tenant else ORDERS
     records = []
     for kind, offset, epoch, meta, size in heads:
-        record = Record(tenant, kind, offset, epoch, meta, data[at : at + size])
-        if not (record.sound and type(size) is int and len(record.body) == size):
+        if not (
+            kind in kinds
+            and type(offset) is int
+            and 0 <= offset < MAX_OFFSET
+            and type(epoch) is str
+            and type(meta) is dict
+            and type(size) is int
+            and size >= 0
+        ):
             raise ValueError
-        records.append(record)
-        at += size
+        start, at = at, at + size
+        if offset or kind not in PASSING or hears(tenant, meta):
+            records.append(Record(tenant, kind, offset, epoch, meta, data[start:at]))
     if at != len(data):
         raise ValueError
     return records

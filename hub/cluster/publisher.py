@@ -30,6 +30,16 @@ BATCH_BYTES = 1 << 20
 log = structlog.get_logger(__name__)
 
 
+class Batch:
+    """What goes out in one write: records by channel, in the order in which they came."""
+
+    __slots__ = ("count", "parcels", "size")
+
+    def __init__(self) -> None:
+        self.parcels: dict[bytes, list[Part]] = {}
+        self.count = self.size = 0
+
+
 class Publisher:
     """`published` and `dropped` count records since the start. `pack` makes one message of many."""
 
@@ -39,8 +49,8 @@ class Publisher:
         self._pace = pace
         self._connection: AbstractConnection = new_connection(url, "hub-publisher", pace)
         self._pack = pack
-        self._queue: deque[tuple[bytes, Part]] = deque()  # with the channel
-        self._bytes = 0
+        self._queue: deque[Batch] = deque()
+        self._records = self._bytes = 0  # in the queue
         self._waiting = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
@@ -63,32 +73,45 @@ class Publisher:
 
     def put(self, channel: bytes, part: Part) -> None:
         """Queues one record. Never blocks, never raises: what cannot be queued is dropped."""
-        size = len(part.head) + len(part.body)
-        full = len(self._queue) >= QUEUE_RECORDS or self._bytes + size > QUEUE_BYTES
+        size = len(part[0]) + len(part[1])
+        full = self._records >= QUEUE_RECORDS or self._bytes + size > QUEUE_BYTES
         if full or self._closing or time.monotonic() < self._resting_until:
             self.dropped += 1
             return
-        self._queue.append((channel, part))
+        queue = self._queue
+        batch = queue[-1] if queue else None
+        if batch is None or batch.count >= BATCH_RECORDS or batch.size >= BATCH_BYTES:
+            batch = Batch()
+            queue.append(batch)
+            self._waiting.set()
+        if (parcel := batch.parcels.get(channel)) is not None:
+            parcel.append(part)
+        else:
+            batch.parcels[channel] = [part]
+        batch.count += 1
+        batch.size += size
+        self._records += 1
         self._bytes += size
-        self._waiting.set()
 
     async def _run(self) -> None:
         while self._queue or not self._closing:
             await self._waiting.wait()
             self._waiting.clear()
             while self._queue:
-                count, batch = self._take()
+                batch = self._queue.popleft()
+                self._records -= batch.count
+                self._bytes -= batch.size
                 try:
-                    await self._send(batch)
+                    await self._send(self._commands(batch))
                 # Whatever went wrong, the next batch starts on a new connection.
                 except Exception as error:
-                    self.dropped += count
+                    self.dropped += batch.count
                     await self._rest(error)
                 else:
-                    self.published += count
+                    self.published += batch.count
                     self._recovered()
 
-    async def _send(self, batch: Sequence[bytes]) -> None:
+    async def _send(self, commands: Sequence[bytes]) -> None:
         connection = self._connection
         # Something to read although nothing was asked: the server has closed the connection.
         if connection.is_connected and await connection.can_read():
@@ -96,8 +119,8 @@ class Publisher:
         if not connection.is_connected:
             await connect(connection, self._pace)
         async with asyncio.timeout(self._pace.publish):
-            await connection.send_packed_command(b"".join(batch), check_health=False)
-            for _ in batch:
+            await connection.send_packed_command(b"".join(commands), check_health=False)
+            for _ in commands:
                 await connection.read_response(timeout=math.inf)
 
     async def _rest(self, error: Exception) -> None:
@@ -115,22 +138,14 @@ class Publisher:
             self._failing = False
             log.info("publishing to Redis again", action="bus.publish_recovered", dropped=self.dropped)
 
-    def _take(self) -> tuple[int, list[bytes]]:
-        """How many records go out next, and the commands that publish them, one for each channel."""
-        taken: dict[bytes, list[Part]] = {}
-        count = size = 0
-        while self._queue and count < BATCH_RECORDS and size < BATCH_BYTES:
-            channel, part = self._queue.popleft()
-            taken.setdefault(channel, []).append(part)
-            count += 1
-            size += len(part.head) + len(part.body)
-        self._bytes -= size
-        return count, [
+    def _commands(self, batch: Batch) -> list[bytes]:
+        """What publishes it, one command for each channel."""
+        return [
             hiredis.pack_command((b"PUBLISH", channel, self._pack(channel, parts)))  # type: ignore[arg-type]
-            for channel, parts in taken.items()
+            for channel, parts in batch.parcels.items()
         ]
 
     def _drop_queue(self) -> None:
-        self.dropped += len(self._queue)
+        self.dropped += self._records
         self._queue.clear()
-        self._bytes = 0
+        self._records = self._bytes = 0

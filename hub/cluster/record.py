@@ -8,9 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-KINDS = frozenset({"event", "signal", "control", "presence"})
-MAX_OFFSET = 10**18
-
 
 @dataclass(slots=True)  # not frozen: that doubles the price of making one
 class Record:
@@ -33,15 +30,3 @@ class Record:
     def ordered(self) -> bool:
         """Whether the record has its turn in a log; everything else passes straight through."""
         return self.offset > 0 and self.kind == "event"
-
-    @property
-    def sound(self) -> bool:
-        """Whether every field that came from outside is of its kind."""
-        return (
-            isinstance(self.kind, str)
-            and self.kind in KINDS
-            and type(self.offset) is int
-            and 0 <= self.offset < MAX_OFFSET
-            and isinstance(self.epoch, str)
-            and isinstance(self.meta, dict)
-        )

@@ -151,6 +151,9 @@ class Connection:
         """Live: only if its type is wanted and not hidden, and not before `release` when held."""
         if self._types is not None and not frame.wanted(self._types):
             return
+        if self._held is None and self._hides is None:
+            self.send_now(frame)
+            return
         if self._held is None or (self._holds is not None and not self._holds(frame)):
             if not self._kept_back(frame):
                 self.send_now(frame)

@@ -92,16 +92,16 @@ class Fanout:
 
     # -- publishing ----------------------------------------------------------------------------------
     def publish(
-        self, frame: Frame, rooms: Iterable[str], exclude: Iterable[str] = (), skip: str | None = None
+        self, frame: Frame, rooms: Collection[str], exclude: Collection[str] = (), skip: str | None = None
     ) -> int:
         """Send to every connection in any of `rooms` once, but to none in `exclude` nor to the connection
         `skip`. Returns how many. What is published in one turn of the loop is written at its end."""
         found = [room for key in rooms if (room := self._rooms.get(key)) is not None]
-        without = [_members(room) for key in exclude if (room := self._rooms.get(key)) is not None]
         if not found:
             return 0
-        if len(found) == 1 and not without and skip is None:
+        if len(found) == 1 and not exclude and skip is None:
             return self._publish_to(found[0], frame)
+        without = [_members(room) for key in exclude if (room := self._rooms.get(key)) is not None]
         receivers: dict[Connection, None] = {}
         for room in found:
             receivers |= dict.fromkeys(_members(room))

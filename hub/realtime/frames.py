@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 import orjson
@@ -17,6 +18,7 @@ from hub.realtime.wsframes import Op, frame
 
 GENERIC = "notification:new"
 NOTIFICATIONS = "notifications"
+_TEXT = int(Op.TEXT)  # a member of an enumeration counts slowly
 
 
 class Profile(NamedTuple):
@@ -39,7 +41,7 @@ class Profile(NamedTuple):
 
 def text_frame(payload: bytes) -> bytes:
     """One whole, unmasked WebSocket text message (RFC 6455, section 5.2)."""
-    return frame(Op.TEXT, payload)
+    return frame(_TEXT, payload)
 
 
 def chunk(data: bytes) -> bytes:
@@ -83,8 +85,8 @@ class Frame:
         self.args: tuple[bytes, ...] = (body,)
         self._render = render
         self._bytes: dict[Profile, bytes] = {}
-        self._packets: dict[Profile, tuple[str, ...]] = {}
-        self._wanted: dict[tuple[str, ...], bool] = {}
+        self._packets: dict[Profile, tuple[str, ...]] | None = None  # most frames are never asked for them
+        self._wanted: dict[tuple[str, ...], bool] | None = None
 
     @classmethod
     def signal(
@@ -106,10 +108,10 @@ class Frame:
         """Whether one of the globs selects this event's type. Signals are always wanted."""
         if self.type is None:
             return True
-        known = self._wanted.get(types)
+        wanted = self._wanted = self._wanted or {}
+        known = wanted.get(types)
         if known is None:
-            known = any(fnmatchcase(self.type, glob) for glob in types)
-            self._wanted[types] = known
+            known = wanted[types] = any(fnmatchcase(self.type, glob) for glob in types)
         return known
 
     def passes(self, only: str) -> bool:
@@ -127,15 +129,16 @@ class Frame:
 
     def packets_for(self, profile: Profile) -> tuple[str, ...]:
         """The Engine.IO packets of a Socket.IO profile, for a polling client's outbox."""
-        packets = self._packets.get(profile)
+        known = self._packets = self._packets or {}
+        packets = known.get(profile)
         if packets is None:
-            packets = tuple(message.decode() for message in self._messages(profile))
-            self._packets[profile] = packets
+            packets = known[profile] = tuple(message.decode() for message in self._messages(profile))
         return packets
 
     def _encode(self, profile: Profile) -> bytes:
         if profile.transport == "socketio":
-            return b"".join(map(text_frame, self._messages(profile)))
+            messages = self._messages(profile)
+            return text_frame(messages[0]) if len(messages) == 1 else b"".join(map(text_frame, messages))
         if profile.transport == "plain":
             return text_frame(self._plain())
         message = self._sse(profile.dialect) if self.passes(profile.only) else b""
@@ -144,13 +147,10 @@ class Frame:
     # -- Socket.IO -----------------------------------------------------------------------------------
     def _messages(self, profile: Profile) -> list[bytes]:
         """Engine.IO `4` (message), Socket.IO `2` (EVENT), the namespace, the JSON array."""
-        space = b"" if profile.namespace == "/" else profile.namespace.encode() + b","
-        args = list(self.args)
+        args = b",".join((b"", *self.args))
         if profile.recovery:
-            args += self._place()
-        return [
-            b"42%b[%b]" % (space, b",".join([_name(name), *args])) for name in self._names(profile.events)
-        ]
+            args = b",".join((args, *self._place()))
+        return [b"%b%b]" % (_head(profile.namespace, name), args) for name in self._names(profile.events)]
 
     def _names(self, events: str) -> tuple[str, ...]:
         if not self.inbox or events == "typed":
@@ -183,14 +183,14 @@ class Frame:
         return b"%bdata: %b\n\n" % (place, data) if data else b"%b\n" % place
 
 
-_names: dict[str, bytes] = {}
-
-
+@lru_cache(maxsize=1024)  # few names are used over and over; custom types may be many
 def _name(name: str) -> bytes:
-    """An event's name as JSON. Few names are used over and over; custom types may be many."""
-    encoded = _names.get(name)
-    if encoded is None:
-        encoded = orjson.dumps(name)
-        if len(_names) < 1024:
-            _names[name] = encoded
-    return encoded
+    """An event's name as JSON."""
+    return orjson.dumps(name)
+
+
+@lru_cache(maxsize=1024)
+def _head(namespace: str, name: str) -> bytes:
+    """How the packet of an event begins: everything before its arguments."""
+    space = b"" if namespace == "/" else namespace.encode() + b","
+    return b"42%b[%b" % (space, _name(name))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
+from struct import Struct
 from typing import cast
 
 from websockets.exceptions import PayloadTooBig
@@ -21,6 +22,7 @@ from websockets.protocol import State as WebSocketState
 from hub.realtime.errors import ProtocolError, TooLarge
 
 MAX_FREE = 64  # parsers kept for the next message
+_HEAD_16, _HEAD_64 = Struct(">BBH"), Struct(">BBQ")  # opcode, how the size is written, the size
 
 
 class Op(enum.IntEnum):
@@ -31,14 +33,14 @@ class Op(enum.IntEnum):
     PONG = 10
 
 
-def frame(op: Op, payload: bytes) -> bytes:
+def frame(op: int, payload: bytes) -> bytes:
     """One unmasked, unfragmented frame, as a server sends them."""
     size = len(payload)
     if size < 126:
-        return bytes((0x80 | op, size)) + payload
+        return b"%c%c%b" % (0x80 | op, size, payload)
     if size < 65536:
-        return bytes((0x80 | op, 126)) + size.to_bytes(2, "big") + payload
-    return bytes((0x80 | op, 127)) + size.to_bytes(8, "big") + payload
+        return _HEAD_16.pack(0x80 | op, 126, size) + payload
+    return _HEAD_64.pack(0x80 | op, 127, size) + payload
 
 
 class FrameParser:

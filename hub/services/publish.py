@@ -8,7 +8,7 @@ the one read that fills holes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, Protocol
 
@@ -62,15 +62,11 @@ def frame_of(record: Record) -> Frame:
 class Past:
     """One recent event as the ring keeps it. Its frame is made for the first who is to have it."""
 
-    __slots__ = ("_frame", "_record", "exclude", "expires", "rooms")
+    __slots__ = ("_frame", "_record")
 
     def __init__(self, record: Record) -> None:
-        tenant, meta = record.tenant, record.meta
         self._record = record
         self._frame: Frame | None = None
-        self.rooms = frozenset([room_key(tenant, room) for room in meta["r"]])
-        self.exclude = frozenset([room_key(tenant, room) for room in meta.get("x", ())])
-        self.expires: float | None = meta.get("e")
 
     @property
     def frame(self) -> Frame:
@@ -78,12 +74,13 @@ class Past:
             self._frame = frame_of(self._record)
         return self._frame
 
-    def is_for(self, rooms: Iterable[str], now: float) -> bool:
-        """Whether a connection in these rooms (keys) should have it, at `now` in Unix seconds."""
-        if self.expires is not None and self.expires <= now:
+    def is_for(self, rooms: Set[str], now: float) -> bool:
+        """Whether a connection in these rooms of its tenant should have it, at `now` in Unix seconds."""
+        meta = self._record.meta
+        expires: float | None = meta.get("e")
+        if expires is not None and expires <= now:
             return False
-        rooms = set(rooms)
-        return not self.rooms.isdisjoint(rooms) and self.exclude.isdisjoint(rooms)
+        return not rooms.isdisjoint(meta["r"]) and rooms.isdisjoint(meta.get("x", ()))
 
 
 class Publish:
@@ -169,6 +166,11 @@ class Publish:
             self.announce(one.cancelled)
 
     # -- in ------------------------------------------------------------------------------------------
+    def hears(self, tenant: str, meta: Mapping[str, Any]) -> bool:
+        """Whether somebody here is in a room of an event or a signal. Of most that are for one person, and in
+        most processes, nobody is; the bus asks this before it makes a record of one."""
+        return self._fanout.hears([room_key(tenant, room) for room in meta["r"]])
+
     def deliver(self, record: Record) -> None:
         """Called by the bus: events of a tenant in log order, each once; and orders."""
         self.delivered[record.kind] += 1
@@ -181,23 +183,21 @@ class Publish:
                 self._presence(record)
             return
         tenant, meta = record.tenant, record.meta
+        rooms = [room_key(tenant, room) for room in meta["r"]]
+        exclude = [room_key(tenant, room) for room in meta["x"]] if "x" in meta else ()
+        past = None
         if record.ordered:
             past = Past(record)
             self._ring.remember(tenant, record.offset, past)
-            if self._fanout.hears(past.rooms):
-                self._fanout.publish(past.frame, past.rooms, past.exclude)
-            return
-        rooms = [room_key(tenant, room) for room in meta["r"]]
         if not self._fanout.hears(rooms):
-            return  # most of what is for one person, in most processes
+            return
         if record.kind == "signal":
             args = [dumps(arg) for arg in loads(record.body)]
             self._fanout.publish(Frame.signal(meta["n"], args), rooms, skip=meta.get("s"))
             if meta.get("u") and self._recount is not None:
                 self._recount(rooms)
         else:
-            exclude = [room_key(tenant, room) for room in meta.get("x", ())]
-            self._fanout.publish(frame_of(record), rooms, exclude)
+            self._fanout.publish(past.frame if past else frame_of(record), rooms, exclude)
 
     async def fill(self, tenant: str, after: int, upto: int) -> list[Record]:
         """What the bus has lost, from SQL: offsets after+1 to `upto`, at most a page."""

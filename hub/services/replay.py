@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from hub.domain.access import room_key
 from hub.domain.errors import CursorInvalid
 from hub.domain.events import Cursor, Position
 from hub.realtime.frames import Frame
@@ -114,9 +113,9 @@ class Replays:
             or not (past[0][1].frame.cursor or "").startswith(f"{cursor.epoch}:")
         ):
             return None
-        keys = {room_key(tenant, room) for room in rooms}
+        rooms = frozenset(rooms)
         now = self._clock().timestamp()
-        return [item.frame for offset, item in past if offset <= upto and item.is_for(keys, now)]
+        return [item.frame for offset, item in past if offset <= upto and item.is_for(rooms, now)]
 
     async def _stored(
         self, tenant: str, user: str, after: int, upto: int, rooms: Collection[str]

@@ -41,7 +41,9 @@ def iso(when: datetime | None) -> str | None:
     before, text = _last
     if when is before:  # events of a batch were made at one moment
         return text
-    text = f"{when.astimezone(UTC).isoformat(timespec='milliseconds')[:23]}Z"
+    utc = when if when.tzinfo is UTC else when.astimezone(UTC)
+    shown = orjson.dumps(utc).decode()  # a tenth of what isoformat costs; without a fraction when that is 0
+    text = f"{shown[1:24]}Z" if utc.microsecond else f"{shown[1:20]}.000Z"
     _last = when, text
     return text
 

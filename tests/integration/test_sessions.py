@@ -199,6 +199,19 @@ async def test_a_volatile_event_is_shown_and_not_replayed(living: Start) -> None
         assert ear.connected["replayed"] == 0
 
 
+async def test_what_passes_is_told_on_other_processes_to_whom_it_is_for(living: Start) -> None:
+    here, there = await living(), await living()
+    stream = await Stream(there.http).open(there.token("42"))
+    delivered = there.hub.publish.delivered["event"]
+    for to in ("user:7", "user:42"):
+        await here.post("/events", {"type": "typing", "to": to, "data": {"to": to}, "durable": False})
+    said = await stream.wait("typing")
+    await stream.close()
+    assert said["data"] == {"to": "user:42"}
+    assert there.hub.bus.counts.received >= 2
+    assert there.hub.publish.delivered["event"] - delivered == 1
+
+
 # -- who may come in ---------------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ EVENT = Record("acme", "event", 7, "k3f9", {"rooms": ["user:42"]}, b'{"title":"H
 RECORDS = st.builds(
     Record,
     tenant=st.just("acme"),
-    kind=st.sampled_from(["event", "signal", "control"]),
+    kind=st.sampled_from(["event", "signal", "presence"]),
     offset=st.integers(0, 10**17),
     epoch=st.text(st.characters(codec="ascii"), max_size=16),
     meta=st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=5), st.integers(0, 9), max_size=3),
@@ -29,7 +31,9 @@ def packed(*records: Record, node: str = "n1", key: bytes | None = None, channel
 
 
 def unpacked(data: bytes, key: bytes | None = None, channel: bytes = CHANNEL) -> list[Record]:
-    return Packer("reader", key).unpack(channel, "acme", data)
+    count, records = Packer("reader", key).unpack(channel, "acme", data)
+    assert count == len(records)
+    return records
 
 
 @given(records=st.lists(RECORDS, max_size=5), key=st.none() | st.binary(min_size=1, max_size=64))
@@ -87,6 +91,7 @@ SOUND = HEADER + b"\n{}"
         HEADER + b"\n{",
         SOUND + b" ",
         SOUND.replace(b'"event"', b'"other"'),
+        SOUND.replace(b'"event"', b'"control"'),
         SOUND.replace(b'"event"', b"[]"),
         SOUND.replace(b",1,", b",-1,"),
         SOUND.replace(b",1,", b",true,"),
@@ -130,3 +135,26 @@ def test_only_durable_events_have_an_order() -> None:
     assert EVENT.ordered
     assert not Record("acme", "event").ordered
     assert not Record("acme", "signal", 7).ordered
+
+
+def test_what_nobody_here_cares_for_is_counted_but_made_nothing_of() -> None:
+    """Only what has no turn in the log, and is for rooms."""
+    signal, event = (Record("acme", kind, meta={"r": [kind]}, body=b"away") for kind in ("signal", "event"))
+    heard = Record("acme", "signal", meta={"r": ["here"]}, body=b"heard")
+    presence = Record("acme", "presence", body=b"who")
+    asked: list[tuple[str, list[str]]] = []
+
+    def hears(tenant: str, meta: Mapping[str, list[str]]) -> bool:
+        asked.append((tenant, meta["r"]))
+        return "here" in meta["r"]
+
+    data = packed(signal, EVENT, heard, event, presence)
+    assert Packer("reader", None).unpack(CHANNEL, "acme", data, hears) == (5, [EVENT, heard, presence])
+    assert asked == [("acme", ["signal"]), ("acme", ["here"]), ("acme", ["event"])]
+
+
+def test_what_nobody_cares_for_has_to_be_sound_as_well() -> None:
+    data = packed(Record("acme", "signal", body=b"away"), Record("acme", "signal", body=b"too"))
+    for broken in (data + b" ", data[:-1]):
+        with pytest.raises(ParcelRefused):
+            Packer("reader", None).unpack(CHANNEL, "acme", broken, lambda tenant, meta: False)
