@@ -34,12 +34,12 @@ from hub.services.relay import Relay
 from hub.services.render import TEMPLATES, Render
 from hub.store.backlog import Backlog
 from hub.store.deliveries import Deliveries
+from hub.store.delivery_rows import delivery_of
 from hub.store.engine import Database
 from hub.store.events import Append, EventLog
 from hub.store.expansions import Expansions
 from hub.store.people import People
 from hub.store.preferences import Preferences
-from hub.store.steps import delivery_of
 from hub.store.tables import deliveries
 
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, and_, case, null, or_, select, update
 
 from hub.domain.delivery import RESENT_WHEN_UNKNOWN, Delivery, Status
+from hub.store.delivery_rows import delivery_of
 from hub.store.engine import Database
-from hub.store.steps import delivery_of
 from hub.store.tables import WAITING, attempts, deliveries
 
 D = deliveries.c

@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.callback import Report, forward, rank
 from hub.domain.delivery import Delivery, Status
+from hub.store.delivery_rows import delivery_of
 from hub.store.engine import Database
-from hub.store.steps import delivery_of
 from hub.store.suppressions import Struck, strike
 from hub.store.tables import callbacks, deliveries
 

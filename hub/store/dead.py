@@ -14,8 +14,8 @@ from sqlalchemy import and_, case, or_, select, update
 from hub.domain.delivery import Delivery, Status
 from hub.domain.errors import DeliveryUnknown, StateConflict
 from hub.store.audit import Note, put
+from hub.store.delivery_rows import delivery_of
 from hub.store.engine import Database
-from hub.store.steps import delivery_of
 from hub.store.tables import deliveries
 
 D = deliveries.c

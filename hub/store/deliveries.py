@@ -20,10 +20,14 @@ from sqlalchemy import select, update
 
 from hub.domain.budgets import Over
 from hub.domain.delivery import UNSENT, Call, Claim, Delivery, Status, Step
+from hub.store.calls import ToCall
+from hub.store.claims import ToClaim
+from hub.store.delivery_rows import delivery_of
 from hub.store.engine import Database
+from hub.store.moves import ToMove
 from hub.store.places import offsets_of
 from hub.store.spending import Draw
-from hub.store.steps import Done, ToCall, ToClaim, ToMove, Work, delivery_of, run
+from hub.store.steps import Done, Work, run
 from hub.store.tables import attempts, deliveries, expansions
 from hub.store.together import Together
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.delivery import Delivery, Status
 from hub.domain.routing import ALREADY_READ
-from hub.store.steps import delivery_of
+from hub.store.delivery_rows import delivery_of
 from hub.store.tables import ESCALATED, deliveries
 
 D = deliveries.c

@@ -15,9 +15,9 @@ import orjson
 from sqlalchemy import RowMapping, Select, and_, literal, select, tuple_
 
 from hub.domain.delivery import Delivery, Status
+from hub.store.delivery_rows import delivery_of
 from hub.store.engine import Database
 from hub.store.places import span
-from hub.store.steps import delivery_of
 from hub.store.tables import deliveries, event_rooms, events
 
 IN_APP = "inApp"

@@ -14,9 +14,9 @@ from sqlalchemy import func, select
 
 from hub.domain.delivery import Delivery
 from hub.store.deliveries import Attempt
+from hub.store.delivery_rows import delivery_of
 from hub.store.engine import Database
 from hub.store.places import offsets_of
-from hub.store.steps import delivery_of
 from hub.store.tables import attempts, callbacks, delivered_marks, deliveries
 
 D, A, C, M = deliveries.c, attempts.c, callbacks.c, delivered_marks.c

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from hub.services.wire import iso
 from hub.settings import DEVELOPMENT_KEY
 from hub.store import tables
-from hub.store.steps import delivery_of
+from hub.store.delivery_rows import delivery_of
 from tests.living import Living, Start, next_page
 
 PATH = "/notifications/explain"
