@@ -8,6 +8,8 @@ import type { Notification } from "../protocol";
 import { drawing, make, Rows, safeLink } from "./dom";
 import { define, HubElement } from "./element";
 import { BELL, CHECK } from "./icons";
+import { popup } from "./popup";
+import type { Popup } from "./popup";
 import { makeRow, showAge, updateRow } from "./row";
 import type { RowTools } from "./row";
 import { ROWS, STYLE } from "./style";
@@ -15,8 +17,6 @@ import { BELL_WORDS } from "./words/bell";
 
 const LIMIT = 20;
 const AGES_MS = 30_000;
-/** Between the bell and its panel, and between the panel and the edge of the window; pixels. */
-const GAP = 8;
 
 const CSS = `${STYLE}${ROWS}
 :host { display: inline-block; position: relative; }
@@ -46,12 +46,13 @@ export class HubBell extends HubElement {
   protected readonly words = BELL_WORDS;
   protected readonly css = CSS;
   #parts!: ReturnType<HubBell["parts"]>;
+  #popup: Popup | undefined;
   #rows!: Rows<Notification>;
   #onlyUnread = false;
   #ages: ReturnType<typeof setInterval> | undefined;
 
   get open(): boolean {
-    return Boolean(this.#parts && !this.#parts.panel.hidden);
+    return this.#popup?.open ?? false;
   }
 
   override connectedCallback(): void {
@@ -66,36 +67,12 @@ export class HubBell extends HubElement {
 
   /** Opens the panel and puts the focus into it. */
   show(): void {
-    if (this.open || !this.isConnected) return;
-    const { panel, button } = this.#parts;
-    panel.hidden = false;
-    panel.showPopover?.();
-    button.setAttribute("aria-expanded", "true");
-    this.#place();
-    this.#tick();
-    this.#ages = setInterval(() => this.#tick(), AGES_MS);
-    panel.focus();
-    document.addEventListener("pointerdown", this.#outside);
-    addEventListener("resize", this.#place);
-    addEventListener("scroll", this.#place, { passive: true });
-    this.tell("hub-toggle", { open: true });
+    this.#popup?.show();
   }
 
   /** Closes the panel; the focus returns to the bell when it was inside. */
   hide(): void {
-    if (!this.open) return;
-    const { panel, button, fault } = this.#parts;
-    const inside = this.shadowRoot?.activeElement;
-    panel.hidden = true;
-    fault.hidden = true;
-    if (panel.hasAttribute("popover") && panel.isConnected) panel.hidePopover?.();
-    button.setAttribute("aria-expanded", "false");
-    if (inside) button.focus();
-    clearInterval(this.#ages);
-    document.removeEventListener("pointerdown", this.#outside);
-    removeEventListener("resize", this.#place);
-    removeEventListener("scroll", this.#place);
-    this.tell("hub-toggle", { open: false });
+    this.#popup?.hide();
   }
 
   toggle(): void {
@@ -109,6 +86,7 @@ export class HubBell extends HubElement {
     this.#parts = this.parts();
     const { button, live, panel, list } = this.#parts;
     root.append(button, live, panel);
+    this.#popup = popup(this, button, panel, (open) => this.#turned(open));
     this.#rows = new Rows<Notification>(
       list,
       (item) => makeRow(item, this.#tools),
@@ -271,20 +249,15 @@ export class HubBell extends HubElement {
     this.#parts.live.textContent = this.say("arrived", { title: item.title ?? item.type });
   }
 
-  readonly #place = (): void => {
-    const { button, panel } = this.#parts;
-    const bell = button.getBoundingClientRect();
-    const width = panel.offsetWidth;
-    const most = document.documentElement.clientWidth - width - GAP;
-    const rightward = bell.left + bell.width / 2 < document.documentElement.clientWidth / 2;
-    const left = Math.max(GAP, Math.min(rightward ? bell.left : bell.right - width, most));
-    const below = bell.bottom + GAP;
-    const fits = below + Math.min(panel.offsetHeight, 240) < innerHeight || bell.top < innerHeight / 2;
-    panel.style.left = `${left}px`;
-    panel.style.top = fits ? `${below}px` : "auto";
-    panel.style.bottom = fits ? "auto" : `${innerHeight - bell.top + GAP}px`;
-    panel.style.maxHeight = `min(var(--hub-panel-height, 560px), ${Math.max(200, fits ? innerHeight - below - GAP : bell.top - 2 * GAP)}px)`;
-  };
+  #turned(open: boolean): void {
+    clearInterval(this.#ages);
+    this.#parts.fault.hidden = true;
+    if (open) {
+      this.#tick();
+      this.#ages = setInterval(() => this.#tick(), AGES_MS);
+    }
+    this.tell("hub-toggle", { open });
+  }
 
   #tick(): void {
     const tools = this.#tools;
@@ -360,9 +333,6 @@ export class HubBell extends HubElement {
       this.#oneStop(element);
     };
     switch (event.key) {
-      case "Escape":
-        event.stopPropagation();
-        return this.hide();
       case "ArrowDown":
         return go(mains[Math.min(at + 1, mains.length - 1)]);
       case "ArrowUp":
@@ -376,8 +346,6 @@ export class HubBell extends HubElement {
         if (!onTab) return;
         this.#choose(!this.#onlyUnread);
         return go(this.#chosenTab);
-      case "Tab":
-        return this.#trap(event);
     }
   }
 
@@ -391,23 +359,6 @@ export class HubBell extends HubElement {
     const current = mains.find((main) => main === chosen) ?? mains.find((main) => main.tabIndex === 0) ?? mains[0];
     for (const main of mains) main.tabIndex = main === current ? 0 : -1;
   }
-
-  /** Tab stays in the panel while it is open. */
-  #trap(event: KeyboardEvent): void {
-    const stops = [...this.#parts.panel.querySelectorAll<HTMLElement>("button, a")].filter(
-      (stop) => stop.tabIndex >= 0 && !stop.closest("[hidden]"),
-    );
-    const current = this.shadowRoot?.activeElement;
-    const [first, last] = [stops[0], stops.at(-1)];
-    const leaves = event.shiftKey ? current === first || current === this.#parts.panel : current === last;
-    if (!leaves) return;
-    event.preventDefault();
-    (event.shiftKey ? last : first)?.focus();
-  }
-
-  readonly #outside = (event: Event): void => {
-    if (!event.composedPath().includes(this)) this.hide();
-  };
 }
 
 define("hub-bell", HubBell);
