@@ -37,7 +37,7 @@ class Description:
         """What is wrong with an answer. Not `whole`: JSON is looked at when it is a problem only."""
         operations = self._document["paths"].get(path)
         if operations is None or method.lower() not in operations:
-            expected = {404, 405} if operations is None else {405}
+            expected = {404, 405, 417} if operations is None else {405, 417}
             if answer.status not in expected:
                 return [f"{answer.status} where nothing is described"]
             return self._body(answer, {CONTENT_TYPE: {"schema": _PROBLEM}}, (), whole=True)

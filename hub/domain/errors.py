@@ -7,7 +7,7 @@ the doors turn it into a problem+json body, an `error` event or a `connect_error
     Refusal
     ├── Invalid             400  the request cannot be understood
     │   ├── JsonInvalid, EventUnknown, BodyTooLarge (413), BodyTimeout (408)
-    │   ├── HeadTooLarge (431), HeadTimeout (408)
+    │   ├── HeadTooLarge (431), HeadTimeout (408), ExpectationFailed (417)
     │   └── ValidationFailed (422), TypeUnknown (422), RoomInvalid (422), CursorInvalid (400)
     ├── Unauthorized        401  nobody, or nobody any more
     │   └── TokenMissing, TokenInvalid, TokenExpired, TokenRevoked
@@ -106,6 +106,15 @@ class HeadTimeout(Invalid):
     """
 
     code, status, title = "head_timeout", 408, "The request's head took too long to arrive"
+
+
+class ExpectationFailed(Invalid):
+    """The request has an `Expect` header that asks for something else than `100-continue`.
+
+    Leave the header out.
+    """
+
+    code, status, title = "expectation_failed", 417, "Expectation failed"
 
 
 class ValidationFailed(Invalid):

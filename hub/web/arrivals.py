@@ -13,11 +13,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from aiohttp import hdrs
+
 from hub.domain.errors import HeadTimeout, HeadTooLarge, Invalid, Refusal
 from hub.realtime.deadlines import Deadlines
-from hub.services.wire import dumps
+from hub.services.ids import new_id
 from hub.web import problems
+from hub.web.middleware import put_common
 from hub.web.turns import Turns
+from hub.web.written import bytes_of
 
 MAX_HEAD = 64 << 10  # bytes
 TURN = 0.01  # seconds of each turn of the event loop for those who come to stay
@@ -152,9 +156,7 @@ class Arrivals:
 
 
 def _answer(refusal: Refusal) -> bytes:
-    body = dumps(problems.problem(refusal))
-    head = (
-        f"HTTP/1.1 {refusal.status} {refusal.title}\r\nContent-Type: {problems.CONTENT_TYPE}\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + body
+    response = problems.answer(refusal)
+    put_common(response.headers, new_id())
+    response.headers[hdrs.CONNECTION] = "close"
+    return bytes_of(response)

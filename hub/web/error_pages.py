@@ -43,14 +43,6 @@ _OF_HTTP = (
         "The header `Allow` lists the methods.",
     ),
     Explained(
-        "expectation_failed",
-        417,
-        "Expectation failed",
-        False,
-        "The request has an `Expect` header that asks for something else than `100-continue`.",
-        "Leave the header out.",
-    ),
-    Explained(
         "internal_error",
         500,
         "Internal error",

@@ -21,6 +21,7 @@ from hub.web.proxies import TRUSTED, address_of
 from hub.web.routing import TABLE
 from hub.web.short import ShortWay
 from hub.web.sockets import PATH, Sockets
+from hub.web.unreadable import Reader
 
 BACKLOG = 4096
 # The longest line of a request's head: a token has up to 8 KiB, and its address may hold it.
@@ -48,16 +49,7 @@ class Listening:
         self._options = options
         self._app = app
         self._front = Front(app, sockets)
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,  # the hub writes its own, without tokens
-            handler_cancellation=True,
-            shutdown_timeout=SHUTDOWN_SECONDS,
-            keepalive_timeout=options.keepalive_timeout,
-            lingering_time=LINGER_SECONDS,
-            max_line_size=MAX_LINE,
-            max_field_size=MAX_LINE,
-        )
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS)
         streams = [route.path for route in app[TABLE] if not route.head]
         self._lasting = frozenset(path.encode() for path in (PATH, *streams))
         self._arrivals: Arrivals | None = None
@@ -69,8 +61,20 @@ class Listening:
     ) -> None:
         """Listen. `share`: with other processes that do the same. Raises OSError when it cannot."""
         await self._runner.setup()
-        onward = self._runner.server
-        assert onward is not None
+        loop, server = asyncio.get_running_loop(), self._runner.server
+        assert server is not None
+
+        def onward() -> Reader:
+            return Reader(
+                server,
+                loop=loop,
+                access_log=None,  # type: ignore[arg-type]  # the hub writes its own, without tokens
+                keepalive_timeout=self._options.keepalive_timeout,
+                lingering_time=LINGER_SECONDS,
+                max_line_size=MAX_LINE,
+                max_field_size=MAX_LINE,
+            )
+
         self._short = short = ShortWay(self._app, onward, keepalive=self._options.keepalive_timeout)
         self._arrivals = Arrivals(
             onward,
@@ -79,7 +83,7 @@ class Listening:
             take=lambda transport, data: self._front.take(transport, data) or short.take(transport, data),
             stays=self._stays,
         )
-        self._server = await asyncio.get_running_loop().create_server(
+        self._server = await loop.create_server(
             self._arrivals,
             host,
             port,

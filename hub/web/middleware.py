@@ -15,7 +15,7 @@ import structlog
 from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 
-from hub.domain.errors import Refusal
+from hub.domain.errors import ExpectationFailed, Refusal
 from hub.services.ids import new_id
 from hub.web import problems
 from hub.web.context import HUB, REQUEST_ID
@@ -124,7 +124,13 @@ async def dress(request: web.Request, response: web.StreamResponse) -> None:
     """Puts the common headers on an answer that is about to leave; its own come first."""
     request[_BEGUN] = response
     headers = response.headers
-    put_common(headers, request[REQUEST_ID])
+    if isinstance(response, web.HTTPExpectationFailed):  # aiohttp's own, before anything here
+        refused = problems.answer(ExpectationFailed("nothing is known here of what Expect says"))
+        response.body = refused.body
+        headers.update(
+            {hdrs.CONTENT_TYPE: problems.CONTENT_TYPE, hdrs.CONTENT_LENGTH: str(refused.content_length)}
+        )
+    put_common(headers, request.get(REQUEST_ID) or new_id())
     if hdrs.ORIGIN in request.headers:
         headers.update(request.app[ORIGINS].headers(request))
 

@@ -12,6 +12,7 @@ from hub.domain.errors import (
     BodyTimeout,
     BodyTooLarge,
     Draining,
+    ExpectationFailed,
     Forbidden,
     HeadTimeout,
     HeadTooLarge,
@@ -45,7 +46,7 @@ BY_ACCESS: dict[Access, tuple[type[Refusal], ...]] = {
 }
 BY_BODY: tuple[type[Refusal], ...] = (JsonInvalid, Invalid, BodyTooLarge, BodyTimeout, ValidationFailed)
 # Answered before a route is known.
-BY_ALL: tuple[type[Refusal], ...] = (HeadTooLarge, HeadTimeout)
+BY_ALL: tuple[type[Refusal], ...] = (HeadTooLarge, HeadTimeout, ExpectationFailed)
 BY_STORE: tuple[type[Refusal], ...] = (StoreUnavailable, Unavailable, Draining)
 FAILED = "internal_error"
 
