@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -171,7 +172,7 @@ class Bench:
 
     async def _plan(self, groups: Sequence[Sequence[float]], *, name: str = "u") -> None:
         """Events with deliveries that are due at once, as a hub commits them, and then tells the queue."""
-        hints = Hints(celery_app(self._valkey.url, prefix="hub", heartbeat=None))
+        hints = Hints(partial(celery_app, self._valkey.url, prefix="hub", heartbeat=None))
         database = await Database.open(f"sqlite+aiosqlite:///{self._database}")
         log = EventLog(database)
         await log.open()

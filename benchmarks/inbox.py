@@ -40,9 +40,9 @@ from hub.domain.errors import StoreUnavailable
 from hub.domain.events import Event
 from hub.realtime.fanout import Fanout
 from hub.realtime.replay import Ring
+from hub.services.claims import claims_of
 from hub.services.inbox import InboxService
 from hub.services.publish import Publish
-from hub.services.tokens import claims_of
 from hub.store.deliveries import Deliveries
 from hub.store.engine import Database
 from hub.store.events import Append, EventLog

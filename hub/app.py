@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -139,7 +140,7 @@ class Hub:
         self.tally = Tally(self.redis, prefix=settings.redis_prefix)
         self.presence = presence(settings, self.redis, self.bus, self.fanout, node)
         self.publish.attach(self.bus, self.presence.hear)
-        self.hints = Hints(celery_app(settings.broker, prefix=settings.redis_prefix, heartbeat=None))
+        self.hints = Hints(partial(celery_app, settings.broker, prefix=settings.redis_prefix, heartbeat=None))
 
         # The verbs.
         self.revocations = Revocations(

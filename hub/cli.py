@@ -16,7 +16,6 @@ from hub import __version__
 from hub.commands import access, describe, doctor, launch, report, send, simulate
 from hub.commands.start import Fault
 from hub.domain.errors import Refusal
-from hub.settings import SettingsRefused
 
 app = typer.Typer(
     help="Realtime notification hub.",
@@ -66,14 +65,18 @@ def main() -> None:
     """Runs the command of `sys.argv` and exits."""
     try:
         app()
-    except SettingsRefused as refused:
-        _fail(f"These settings have to change:\n{_indent(str(refused))}", code=2)
     except Fault as fault:
         _fail(str(fault), code=fault.code)
     except Refusal as refusal:
         _fail(refusal.detail)
     except BrokenPipeError:
         sys.exit(1)  # `hub ... | head`: nobody reads on
+    except ValueError as error:
+        from hub.settings import SettingsRefused
+
+        if not isinstance(error, SettingsRefused):
+            raise
+        _fail(f"These settings have to change:\n{_indent(str(error))}", code=2)
 
 
 def _fail(message: str, *, code: int = 1) -> None:

@@ -15,11 +15,11 @@ from pydantic import SecretStr
 from hub.domain.message import Message
 from hub.providers.receipt import Provider
 from hub.providers.sandbox import Sandbox
-from hub.providers.smtp import Smtp
 from hub.settings import Settings, SettingsRefused
 
 if TYPE_CHECKING:
     from hub.providers.calls import Calls
+    from hub.providers.smtp import Smtp
     from hub.providers.targets import Targets
 
 APPRISE = "apprise:"  # an address that only Apprise can use
@@ -48,6 +48,8 @@ def admins_webhook(settings: Settings) -> str | None:
 
 
 def smtp(settings: Settings) -> Smtp:
+    from hub.providers.smtp import Smtp
+
     return Smtp(
         host=settings.email_host or "localhost",
         port=settings.email_port,

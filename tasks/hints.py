@@ -10,14 +10,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from celery import Celery
 
-from tasks.messages import Messages
 from tasks.queues import queue_of
+
+if TYPE_CHECKING:  # loaded when there is something to say: most of a hub's life there may be nothing
+    from celery import Celery
+
+    from tasks.messages import Messages
 
 BOUND = 20_000
 AT_ONCE = 200
@@ -28,12 +31,15 @@ log = structlog.get_logger(__name__)
 
 
 class Hints:
-    """`dropped` counts the hints that were not published. Usable from any thread."""
+    """`make` gives Celery's application, once it is needed; it is called in another thread than the caller's.
+    `dropped` counts the hints that were not published. Usable from any thread.
+    """
 
-    def __init__(self, app: Celery, *, bound: int = BOUND) -> None:
+    def __init__(self, make: Callable[[], Celery], *, bound: int = BOUND) -> None:
         self.dropped = 0
-        self._app = app
-        self._to_redis = app.connection_for_write().transport.driver_type == "redis"
+        self._make = make
+        self._making = threading.Lock()
+        self._made: tuple[Celery, bool] | None = None
         self._bound = bound
         self._waiting: deque[tuple[str, str]] = deque()
         self._news = threading.Event()
@@ -94,40 +100,52 @@ class Hints:
             self._news.set()
         return items
 
+    def _app(self) -> tuple[Celery, bool]:
+        """Celery's application, and whether its broker is a Redis."""
+        with self._making:
+            if self._made is None:
+                app = self._make()
+                self._made = app, app.connection_for_write().transport.driver_type == "redis"
+            return self._made
+
     def _publish(self, items: Sequence[tuple[str, str]]) -> None:
         if not items:
             return
-        if self._to_redis:
-            self._push(items)
+        app, to_redis = self._app()
+        if to_redis:
+            self._push(app, items)
             return
-        with self._app.producer_pool.acquire(block=True) as producer:
+        with app.producer_pool.acquire(block=True) as producer:
             _require_open(producer)
             with producer.batch(max_size=AT_ONCE):
                 for id, channel in items:
                     name = queue_of(channel)
-                    self._app.send_task(
+                    app.send_task(
                         name, (id,), queue=name, routing_key=name, producer=producer, ignore_result=True
                     )
 
-    def _push(self, items: Sequence[tuple[str, str]]) -> None:
+    def _push(self, app: Celery, items: Sequence[tuple[str, str]]) -> None:
+        from tasks.messages import Messages
+
         waiting: dict[str, list[str]] = {}
         for id, channel in items:
             name = queue_of(channel)
             messages = self._messages.get(name)
             if messages is None:
-                messages = self._messages[name] = Messages(self._app, name)
+                messages = self._messages[name] = Messages(app, name)
             waiting.setdefault(name, []).append(messages.of(id))
-        with self._app.producer_pool.acquire(block=True) as producer:
+        with app.producer_pool.acquire(block=True) as producer:
             for name, texts in waiting.items():
                 producer.channel.client.lpush(name, *texts)
 
     def _depth(self, name: str) -> int | None:
         try:
-            if self._to_redis:
-                with self._app.producer_pool.acquire(block=True) as producer:
+            app, to_redis = self._app()
+            if to_redis:
+                with app.producer_pool.acquire(block=True) as producer:
                     return int(producer.channel.client.llen(name))
-            with self._app.connection_for_read() as connection:
-                queue = self._app.amqp.queues[name].bind(connection.default_channel)
+            with app.connection_for_read() as connection:
+                queue = app.amqp.queues[name].bind(connection.default_channel)
                 queue.declare()  # with its binding: what is published before a worker came is kept
                 return int(queue.queue_declare().message_count)
         except Exception as error:

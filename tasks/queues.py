@@ -10,10 +10,11 @@ its time (`due_at` does that). Does not know what the tasks do.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from celery import Celery
-from kombu.entity import Exchange, Queue
+if TYPE_CHECKING:  # who only knows the queues' names need not load it
+    from celery import Celery
+    from kombu.entity import Queue
 
 NOTIFICATION_QUEUES = (
     "notification.email",
@@ -54,6 +55,8 @@ def celery_app(
     `prefix` is put before every key in Redis. `socket_seconds` bounds each exchange with the broker.
     `heartbeat` is for RabbitMQ; None is for connections that may be silent, because nobody beats for them.
     """
+    from celery import Celery
+
     app = Celery("hub", broker=_broker(broker), set_as_current=False)
     app.conf.update(
         task_queues=[_queue(name, quorum=broker.startswith("amqp")) for name in QUEUES],
@@ -88,6 +91,8 @@ def celery_app(
 
 
 def _queue(name: str, *, quorum: bool) -> Queue:
+    from kombu.entity import Exchange, Queue
+
     exchange = Exchange(name, type="direct")  # type: ignore[no-untyped-call]
     kind = {"x-queue-type": "quorum"} if quorum else None
     return Queue(name, exchange, routing_key=name, queue_arguments=kind)  # type: ignore[no-untyped-call]

@@ -16,9 +16,9 @@ import typer
 
 from hub.commands.start import Fault, load
 from hub.domain.access import DEFAULT_TENANT, Principal, require_tenant
-from hub.settings import Settings, seconds
 
-if TYPE_CHECKING:  # `hub token` needs no SQL and starts faster without it
+if TYPE_CHECKING:  # `hub --help` and `hub token` start faster without them
+    from hub.settings import Settings
     from hub.store.engine import Database
     from hub.store.keys import ApiKeys, KeyEntry
 
@@ -41,6 +41,8 @@ def token(
     ] = None,
 ) -> None:
     """Print a token for a user, signed with JWT_SECRET."""
+    from hub.settings import seconds
+
     settings = load()
     life = settings.jwt_expires_in if expires is None else seconds(expires)
     if not life:
@@ -56,7 +58,7 @@ def make_token(settings: Settings, who: Principal, *, life: int, now: float) -> 
 
     Raises `Fault` when the hub would not accept it: no secret in production, or HS256 switched off.
     """
-    from hub.services.tokens import sign
+    from hub.services.claims import sign
 
     if "HS256" not in settings.jwt_algorithms or (settings.jwt_secret is None and not settings.development):
         raise Fault(

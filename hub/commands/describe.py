@@ -10,8 +10,6 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from hub.settings import Settings, names
-
 
 class Row(NamedTuple):
     names: tuple[str, ...]
@@ -39,6 +37,8 @@ def settings(
 
 def rows() -> Iterator[Row]:
     """One row per setting, in the order of the file that defines them."""
+    from hub.settings import Settings, names
+
     for name, field in Settings.model_fields.items():
         yield Row(names(name), _shown(field.get_default()), field.description or "")
 

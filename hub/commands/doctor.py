@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import typer
 
 from hub.commands.start import Fault, load
-from hub.settings import Settings, SettingsRefused
+
+if TYPE_CHECKING:
+    from hub.settings import Settings
+
+    # It returns what it found, or raises Fault (or what its driver raises) with what is wrong.
+    Check = Callable[[Settings], Awaitable[str]]
 
 CHECK_SECONDS = 5.0
-# A check returns what it found, or raises Fault (or what its driver raises) with what is wrong.
-Check = Callable[[Settings], Awaitable[str]]
 
 
 def doctor() -> None:
@@ -44,6 +48,8 @@ async def _examine(settings: Settings) -> int:
 
 
 async def check_settings(settings: Settings) -> str:
+    from hub.settings import SettingsRefused
+
     try:
         settings.require_safe()
     except SettingsRefused as refused:

@@ -11,12 +11,14 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hub.commands.start import Fault, load, load_safe
-from hub.settings import Settings
+
+if TYPE_CHECKING:
+    from hub.settings import Settings
 
 Port = Annotated[int | None, typer.Option("--port", help="Port to listen on. Default: HUB_PORT.")]
 Host = Annotated[str | None, typer.Option("--host", help="Address to listen on. Default: HUB_HOST.")]

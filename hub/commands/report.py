@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hub.clock import utc_now
 from hub.commands.start import Fault, load
 from hub.domain.access import DEFAULT_TENANT, require_tenant
-from hub.domain.drafts import Draft
-from hub.settings import Settings
+
+if TYPE_CHECKING:
+    from hub.domain.drafts import Draft
+    from hub.settings import Settings
 
 
 def report(

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hub.commands.start import Fault, load
 from hub.domain.access import DEFAULT_TENANT
-from hub.settings import DEVELOPMENT_KEY, Settings
+
+if TYPE_CHECKING:
+    from hub.settings import Settings
 
 TIMEOUT_SECONDS = 15.0
 
@@ -44,6 +46,8 @@ def send(
     if key is None:
         if not settings.development:
             raise Fault("no API key: give --key or HUB_API_KEY (`hub key create` makes one)", code=2)
+        from hub.settings import DEVELOPMENT_KEY
+
         key, tenant = DEVELOPMENT_KEY, tenant or DEFAULT_TENANT
     given = {
         "type": type,

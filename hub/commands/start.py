@@ -6,11 +6,12 @@ not know the commands.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+if TYPE_CHECKING:  # `hub --help` reads no settings, and is shown faster without them
+    from pydantic import ValidationError
 
-from hub.settings import Settings, SettingsRefused, names
+    from hub.settings import Settings
 
 
 class Fault(Exception):
@@ -23,6 +24,10 @@ class Fault(Exception):
 
 def load(**given: object) -> Settings:
     """The settings; what is given here and not None wins. Raises `SettingsRefused`, a line per setting."""
+    from pydantic import ValidationError
+
+    from hub.settings import Settings, SettingsRefused
+
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     try:
         return Settings(**chosen)
@@ -39,6 +44,8 @@ def load_safe(**given: object) -> Settings:
 
 def _faults(error: ValidationError) -> list[str]:
     """One line per wrong setting. The value is not repeated: it may be a secret."""
+    from hub.settings import Settings, names
+
     fields = {name: field for field in Settings.model_fields for name in (field, *names(field))}
     lines = []
     for fault in error.errors(include_input=False, include_url=False):

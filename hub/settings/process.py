@@ -9,6 +9,8 @@ from pydantic import SecretStr
 
 from hub.settings.names import SettingsRefused, Theme, setting
 
+BROKERS = ("redis://", "rediss://", "unix://", "amqp://", "amqps://")
+
 
 class Process(Theme):
     host: str = setting("127.0.0.1", "address to listen on")
@@ -74,4 +76,6 @@ class Process(Theme):
         url = self.broker_url or self.redis
         if url is None:
             raise SettingsRefused("REDIS_URL: a worker needs a Redis or Valkey; `hub dev` brings its own")
+        if not url.startswith(BROKERS):
+            raise SettingsRefused(f"HUB_BROKER_URL: begins with {', '.join(BROKERS[:-1])} or {BROKERS[-1]}")
         return url

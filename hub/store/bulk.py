@@ -15,7 +15,6 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql
 
 from hub.store.trips import Statement
 
@@ -41,6 +40,8 @@ class RowInsert:
         self._target = f"{target} VALUES "
         self._statements: dict[int, str] = {}
         if not self._sqlite:
+            from sqlalchemy.dialects import postgresql
+
             named: Any = postgresql.dialect()  # type: ignore[no-untyped-call]
             types = ", ".join(f'"{name}" {table.c[name].type.compile(dialect=named)}' for name in columns)
             given = ", ".join([*(f'"{name}"' for name in columns), *same.values()])

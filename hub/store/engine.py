@@ -20,14 +20,13 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Table, make_url, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.domain.errors import StoreUnavailable
-from hub.store import postgresql as of_postgresql
+from hub.store import dialects
 from hub.store import sqlite as of_sqlite
-from hub.store.faults import DRIVERS, is_away, is_busy
+from hub.store.faults import is_away, is_busy, raised
 from hub.store.patience import Patience
 from hub.store.trips import Asks, Begin, Found, Statement, once
 
@@ -49,7 +48,11 @@ class Database:
         self._reader = reader
         self._writer = writer
         self._begin = "BEGIN IMMEDIATE" if self.dialect == "sqlite" else "BEGIN"
-        self._driver: Any = of_sqlite if self.dialect == "sqlite" else of_postgresql
+        self._driver: Any = of_sqlite
+        if self.dialect == "postgresql":
+            from hub.store import postgresql
+
+            self._driver = postgresql
         self._logged_at = -math.inf
         self._connecting: set[asyncio.Future[Any]] = set()
         self._ending = ending
@@ -65,7 +68,9 @@ class Database:
         if parsed.get_backend_name() == "sqlite":
             engines = of_sqlite.sqlite_engines(parsed, pool, timeout, ending)
         else:
-            engines = of_postgresql.postgresql_engines(parsed, pool, timeout)
+            from hub.store.postgresql import postgresql_engines
+
+            engines = postgresql_engines(parsed, pool, timeout)
         database = cls(*engines, timeout=timeout, ending=ending)
         try:
             await database.ping()
@@ -94,9 +99,9 @@ class Database:
         async with self.read() as conn:
             await conn.execute(text("SELECT 1"))
 
-    def insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
+    def insert(self, table: Table) -> dialects.Insert:
         """An INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
-        return sqlite.insert(table) if self.dialect == "sqlite" else postgresql.insert(table)
+        return dialects.insert(self.dialect, table)
 
     @asynccontextmanager
     async def read(self, *, timeout: float | None = None) -> AsyncIterator[AsyncConnection]:
@@ -198,7 +203,7 @@ class Database:
                         kept.append(conn)
                     else:
                         await conn.__aexit__(None, None, None)
-        except (SQLAlchemyError, *DRIVERS, asyncio.CancelledError) as error:
+        except raised() as error:
             if patience.cancelled and not isinstance(error, asyncio.CancelledError):
                 raise asyncio.CancelledError from error  # the driver failed over it
             if patience.cancelled:

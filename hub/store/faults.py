@@ -8,17 +8,16 @@ This file knows error codes and nothing about statements.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import sys
+from typing import Any
 
-import psycopg
-from psycopg.errors import ReadOnlySqlTransaction
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from hub.domain.errors import Refusal, StateConflict, ValidationFailed
 
-# What a driver raises when SQLAlchemy does not stand between.
-DRIVERS = (sqlite3.Error, psycopg.Error)
 # https://www.sqlite.org/rescode.html, primary codes.
 _SQLITE_AWAY = frozenset(
     {
@@ -35,6 +34,17 @@ _SQLITE_AWAY = frozenset(
 )
 
 
+def raised() -> tuple[type[BaseException], ...]:
+    """What breaks off work in a database: a driver may raise when SQLAlchemy does not stand between."""
+    return asyncio.CancelledError, SQLAlchemyError, sqlite3.Error, *_of_psycopg("Error")
+
+
+def _of_psycopg(*names: str) -> tuple[type[Exception], ...]:
+    """Errors of psycopg, which is loaded only where PostgreSQL is used: elsewhere nobody raises them."""
+    psycopg: Any = sys.modules.get("psycopg")
+    return tuple(getattr(psycopg.errors, name) for name in names) if psycopg is not None else ()
+
+
 def is_away(error: BaseException) -> bool:
     """Whether the database is away, not the statement wrong."""
     if isinstance(error, PoolTimeout):
@@ -48,7 +58,7 @@ def is_away(error: BaseException) -> bool:
         return code & 0xFF in _SQLITE_AWAY
     # psycopg files everything the server or the network may do to us under OperationalError (classes 08,
     # 40, 53, 55, 57, 58), but for a primary that has become a replica.
-    return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | ReadOnlySqlTransaction)
+    return isinstance(cause, _of_psycopg("OperationalError", "InterfaceError", "ReadOnlySqlTransaction"))
 
 
 def is_busy(error: DBAPIError | sqlite3.Error) -> bool:
@@ -62,8 +72,10 @@ def refusal_of(error: Exception) -> Exception:
     """What the sender of one item is told when the database refuses that item alone."""
     if isinstance(error, Refusal):
         return error
-    if isinstance(error, IntegrityError | sqlite3.IntegrityError | psycopg.IntegrityError):
+    if isinstance(error, (IntegrityError, sqlite3.IntegrityError, *_of_psycopg("IntegrityError"))):
         return StateConflict("an event or a delivery with this id is already stored")
-    if isinstance(error, (*DRIVERS, DBAPIError, UnicodeError, TypeError, OverflowError)):
+    if isinstance(
+        error, (sqlite3.Error, *_of_psycopg("Error"), DBAPIError, UnicodeError, TypeError, OverflowError)
+    ):
         return ValidationFailed("the event holds a value that cannot be stored")
     return error

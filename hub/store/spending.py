@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.domain.budgets import Over, Spend
+from hub.store.dialects import insert
 from hub.store.engine import Database
 from hub.store.tables import spent
 
@@ -86,9 +86,10 @@ def _grant(before: dict[Key, int], one: Draw) -> Over | None:
 
 def _add(connection: Connection, key: Key, count: int, ends_at: datetime) -> int:
     """The count of a window after `count` more."""
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     tenant, budget, window = key
-    row = make(spent).values(tenant=tenant, budget=budget, window=window, count=count, ends_at=ends_at)
+    row = insert(connection.dialect.name, spent).values(
+        tenant=tenant, budget=budget, window=window, count=count, ends_at=ends_at
+    )
     added = row.on_conflict_do_update(
         index_elements=["tenant", "budget", "window"], set_={"count": _S.count + row.excluded.count}
     ).returning(_S.count)

@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, or_, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.domain.suppression import Suppression, digest, hint
 from hub.store.audit import Note, put
+from hub.store.dialects import insert
 from hub.store.engine import Database
 from hub.store.tables import suppressions
 
@@ -75,10 +75,9 @@ def strike(conn: Connection, struck: Iterable[Struck], *, now: datetime) -> int:
     }
     if not rows:
         return 0
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
     # In one order, so that two processes cannot wait for each other in a circle.
     new = (
-        insert(suppressions)
+        insert(conn.dialect.name, suppressions)
         .values([rows[key] for key in sorted(rows)])
         .on_conflict_do_nothing()
         .returning(S.address)

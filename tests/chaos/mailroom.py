@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class Mailroom:
         self.world = world
         self.mails = mails
         self.broker = broker
-        self.hints = Hints(app_for(broker, heartbeat=None))
+        self.hints = Hints(partial(app_for, broker, heartbeat=None))
 
     async def put(self, count: int, *, told: bool = True, **event: Any) -> list[str]:
         """One event with deliveries to `count` people, due now; their ids. `told`: the queue is told."""

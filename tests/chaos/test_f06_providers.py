@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ class Sending:
         self.cluster = cluster
         self.world = world
         self.simulator = simulator
-        self.hints = Hints(celery_app(cluster.valkey.url, prefix="hub", socket_seconds=1.0))
+        self.hints = Hints(partial(celery_app, cluster.valkey.url, prefix="hub", socket_seconds=1.0))
         self._addresses: dict[str, Callable[[str], str]] = {
             "email": "{}@example.org".format,
             "sms": lambda user: f"+8490{int(user):07}",

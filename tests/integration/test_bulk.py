@@ -25,7 +25,7 @@ class Taken:
 
     def __init__(self, valkey: Valkey) -> None:
         self.app = celery_app(valkey.url)
-        hints = Hints(self.app)
+        hints = Hints(lambda: self.app)
         hints.send([(f"d{number}", "email") for number in range(30)])
         hints.close(timeout=10)
         self.redis = redis.Redis(port=valkey.port)

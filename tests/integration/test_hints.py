@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import redis
@@ -19,7 +20,7 @@ from tests.valkeys import Valkey
 
 @pytest.fixture
 def hints(broker: Broker) -> Iterator[Hints]:
-    hints = Hints(celery_app(broker.url, prefix="hub", socket_seconds=0.5, heartbeat=None))
+    hints = Hints(partial(celery_app, broker.url, prefix="hub", socket_seconds=0.5, heartbeat=None))
     yield hints
     hints.close()
 
@@ -40,7 +41,7 @@ async def test_hints_reach_the_queue_of_their_channel(hints: Hints) -> None:
 
 
 async def test_hints_that_wait_together_are_one_command_to_redis(valkey: Valkey) -> None:
-    hints = Hints(celery_app(valkey.url, prefix="hub"))
+    hints = Hints(partial(celery_app, valkey.url, prefix="hub"))
     hints.send([("d0", "email")])
     await depth(hints, "email", 1)
     with redis.Redis(port=valkey.port) as client:
@@ -100,7 +101,7 @@ async def test_hints_flow_again_when_the_broker_is_back(hints: Hints, broker: Br
 
 
 async def test_what_does_not_fit_is_dropped_and_counted(valkey: Valkey) -> None:
-    hints = Hints(celery_app(valkey.url, socket_seconds=0.5), bound=10)
+    hints = Hints(partial(celery_app, valkey.url, socket_seconds=0.5), bound=10)
     valkey.pause()
     try:
         hints.send([(f"d{number}", "email") for number in range(500)])
@@ -112,7 +113,7 @@ async def test_what_does_not_fit_is_dropped_and_counted(valkey: Valkey) -> None:
 
 async def test_closing_publishes_what_is_listed(valkey: Valkey) -> None:
     app = celery_app(valkey.url, prefix="hub")
-    hints = Hints(app)
+    hints = Hints(lambda: app)
     hints.send([(f"d{number}", "email") for number in range(500)])
     hints.close(timeout=10)
     with redis.Redis(port=valkey.port) as client:
@@ -149,7 +150,7 @@ def test_redis_gives_back_what_a_dead_worker_held() -> None:
 
 async def test_rabbitmq_keeps_hints_and_the_connection_it_has_closed_costs_none(rabbit: RabbitBroker) -> None:
     app = celery_app(rabbit.url)
-    hints = Hints(celery_app(rabbit.url, heartbeat=None))
+    hints = Hints(partial(celery_app, rabbit.url, heartbeat=None))
     hints.send([(f"d{number}", "email") for number in range(50)])
     await depth(hints, "email", 50)
     rabbit.kill()

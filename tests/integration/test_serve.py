@@ -41,6 +41,25 @@ def few_files() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+class Watched(Serve):
+    """It says what it loads."""
+
+    program = ("-X", "importtime", "-m", "hub")
+
+
+def test_a_hub_loads_only_the_parts_that_its_settings_name(tmp_path: Path, valkey_url: str) -> None:
+    with Watched(tmp_path, valkey_url) as hub:
+        hub.ready()
+        hub.send(signal.SIGTERM)
+        hub.wait()
+        loaded = {text.rpartition("|")[2].strip() for text in hub.seen if text.startswith("import time:")}
+    assert {"aiohttp", "sqlalchemy", "sqlalchemy.dialects.sqlite"} <= loaded
+    assert not loaded & {
+        *("psycopg", "celery", "amqp", "alembic", "aiosmtplib", "phonenumbers"),
+        *("twilio", "sendgrid", "resend", "pywebpush", "apprise"),
+    }
+
+
 def test_a_hub_runs_on_uvloop_alone_on_its_port_with_all_the_files_it_may_open(
     tmp_path: Path, valkey_url: str, few_files: int
 ) -> None:

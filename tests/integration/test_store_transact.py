@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from hub.domain.errors import StoreUnavailable
 from hub.store.bulk import sqlite_time
 from hub.store.engine import Database
-from hub.store.faults import DRIVERS
+from hub.store.faults import raised
 from hub.store.patience import GRACE
 from hub.store.tables import read_marks
 from hub.store.trips import Begin, Question, Statement, Trips
@@ -71,7 +71,7 @@ async def test_what_is_asked_is_answered_and_what_follows_is_stored(database: Da
 async def test_an_error_leaves_nothing_and_harms_no_one_after_it(database: Database) -> None:
     await database.transact(storing(("CREATE TEMPORARY TABLE kept (number INTEGER)", ())))
     for _ in range(3):
-        with pytest.raises(DRIVERS):
+        with pytest.raises(raised()):
             await database.transact(storing(a_mark(database, "7"), a_mark(database, "7")))
     assert await users(database) == []
     # The connection is still the same: an error that a sender causes must not cost one each time.

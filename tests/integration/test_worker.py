@@ -8,6 +8,7 @@ import pickle
 import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest_asyncio
@@ -37,7 +38,7 @@ class Workplace:
         self.world = world
         self.mails = mail_server
         self.broker = broker
-        self.hints = Hints(app_for(broker, heartbeat=None))
+        self.hints = Hints(partial(app_for, broker, heartbeat=None))
 
     async def put(self, *users: str) -> list[str]:
         """Deliveries that are due now; nobody has told the queue."""

@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 import pytest
 
-from hub.services.tokens import principal_of
+from hub.services.claims import principal_of
 from hub.settings import DEVELOPMENT_SECRET
 from tests.commands import Command
 

@@ -235,3 +235,10 @@ def test_secrets_do_not_show_in_a_printed_configuration(monkeypatch: pytest.Monk
 def test_every_setting_has_its_line_of_documentation() -> None:
     assert issubclass(Settings, BaseSettings)
     assert [field for field, info in Settings.model_fields.items() if not info.description] == []
+
+
+def test_a_broker_that_nobody_here_can_speak_to_is_refused_by_its_name() -> None:
+    assert Settings(redis_url="redis://r:6379/0").broker == "redis://r:6379/0"
+    assert Settings(redis_url="redis://r:6379/0", broker_url="amqps://q/").broker == "amqps://q/"
+    with pytest.raises(SettingsRefused, match=r"^HUB_BROKER_URL: "):
+        _ = Settings(broker_url="sqs://canary").broker
