@@ -21,6 +21,7 @@ from tasks.queues import QUEUES
 
 TESTS = Path(__file__).parents[1]
 SESSIONS, RECOVERY = "integration/test_sessions.py", "integration/test_recovery.py"
+REPLAY, RIGHTS = "integration/test_session_replay.py", "integration/test_session_rights.py"
 CONTRACT, MARKS = "integration/test_web_contract.py", "integration/test_inbox_marks.py"
 PRESENCE, DELIVERED = "integration/test_presence.py", "integration/test_delivered.py"
 TOKENS, STREAMS = "unit/test_tokens.py", "integration/test_stream_paths.py"
@@ -49,21 +50,21 @@ WHO: Proofs = {
     "JWKS": (TOKENS, "test_a_jwks_verifies_by_key_id_and_never_by_the_secret"),
     "a weak secret": (SETTINGS, "test_production_refuses_what_is_unsafe_and_names_it"),
     "header, auth, cookie, ticket, query": (
-        SESSIONS,
+        RIGHTS,
         "test_a_token_may_stand_in_header_query_cookie_or_ticket",
     ),
     "a ticket is single use": (TOKENS, "test_a_ticket_speaks_for_its_owner_once"),
     "no token in a log": ("integration/test_secrets_in_logs.py", ""),
     "warned before exp, closed after it": (
-        SESSIONS,
+        RIGHTS,
         "test_a_connection_is_warned_and_closed_when_its_token_ends",
     ),
-    "refresh": (SESSIONS, "test_a_refresh_puts_the_end_off"),
+    "refresh": (RIGHTS, "test_a_refresh_puts_the_end_off"),
     "revoked by user, session, jti, time": (
         REVOKED,
         "test_what_is_revoked_ends_on_every_transport_of_every_process",
     ),
-    "a changed role moves rooms": (SESSIONS, "test_a_refreshed_token_moves_rooms_and_keeps_the_session"),
+    "a changed role moves rooms": (RIGHTS, "test_a_refreshed_token_moves_rooms_and_keeps_the_session"),
     "the same for streams": (STREAMS, "test_a_revoked_token_ends_its_stream_and_cannot_come_back"),
     "a tenant must exist": (REFUSALS, "test_a_tenant_that_nobody_created_is_unknown"),
     "API keys and scopes": (REFUSALS, "test_keys_are_refused_when_they_are_revoked_foreign_or_too_small"),
@@ -101,17 +102,17 @@ SOCKETS: Proofs = {
     "the rate limit": (SESSIONS, "test_a_flood_of_events_is_slowed_then_closed"),
     "64 KiB": (MALFORMED, "test_a_message_over_the_limit_closes_with_1009_and_413"),
     "no binary, depth, reserved names": (MALFORMED, "test_a_malformed_packet_closes_and_leaves_no_zombie"),
-    "a foreign room": (SESSIONS, "test_a_foreign_room_is_an_error"),
+    "a foreign room": (RIGHTS, "test_a_foreign_room_is_an_error"),
 }
 CLIENT_SAYS: Proofs = {
     "ping": (SESSIONS, "test_ping_works_without_an_argument_and_without_an_acknowledgement"),
-    "joinRoom": (SESSIONS, "test_a_topic_is_joined_by_right_and_left_at_will"),
-    "leaveRoom": (SESSIONS, "test_a_topic_is_joined_by_right_and_left_at_will"),
+    "joinRoom": (RIGHTS, "test_a_topic_is_joined_by_right_and_left_at_will"),
+    "leaveRoom": (RIGHTS, "test_a_topic_is_joined_by_right_and_left_at_will"),
     "getPresence": (PRESENCE, "test_stats_count_users_roles_connections_and_sessions_of_all_processes"),
     "markNotificationRead": (SESSIONS, "test_a_read_mark_reaches_the_users_other_screens"),
     "markAllRead": ON_SOCKETS,
     "markSeen": ON_SOCKETS,
-    "refresh": (SESSIONS, "test_a_refreshed_token_moves_rooms_and_keeps_the_session"),
+    "refresh": (RIGHTS, "test_a_refreshed_token_moves_rooms_and_keeps_the_session"),
     "updateLocation": (NEARBY, "test_a_client_says_where_it_is_and_hears_of_a_job_nearby"),
     "ack": (DELIVERED, "test_what_was_acknowledged_is_delivered_in_the_timeline"),
 }
@@ -135,21 +136,21 @@ HUB_SAYS: Proofs = {
     "presence:join": NEWS,
     "presence:leave": (PRESENCE, "test_a_leave_comes_when_the_grace_is_over"),
     "heartbeat": (SESSIONS, "test_heartbeats_and_keep_alive_comments_come_by_themselves"),
-    "auth:expiring": (SESSIONS, "test_a_connection_is_warned_and_closed_when_its_token_ends"),
-    "sync:reset": (SESSIONS, "test_a_cursor_that_cannot_be_honoured_says_why"),
+    "auth:expiring": (RIGHTS, "test_a_connection_is_warned_and_closed_when_its_token_ends"),
+    "sync:reset": (REPLAY, "test_a_cursor_that_cannot_be_honoured_says_why"),
     "server:draining": (SESSIONS, "test_draining_tells_every_client_when_to_come_back"),
-    "session:closed": (SESSIONS, "test_one_user_has_a_bounded_number_of_connections"),
+    "session:closed": (RIGHTS, "test_one_user_has_a_bounded_number_of_connections"),
     "pong": (SESSIONS, "test_ping_works_without_an_argument_and_without_an_acknowledgement"),
-    "joinedRoom": (SESSIONS, "test_a_topic_is_joined_by_right_and_left_at_will"),
-    "leftRoom": (SESSIONS, "test_a_topic_is_joined_by_right_and_left_at_will"),
+    "joinedRoom": (RIGHTS, "test_a_topic_is_joined_by_right_and_left_at_will"),
+    "leftRoom": (RIGHTS, "test_a_topic_is_joined_by_right_and_left_at_will"),
     "presenceStats": (PRESENCE, "test_stats_count_users_roles_connections_and_sessions_of_all_processes"),
     "notificationRead": (SESSIONS, "test_a_read_mark_reaches_the_users_other_screens"),
     "locationUpdated": (NEARBY, "test_a_client_says_where_it_is_and_hears_of_a_job_nearby"),
-    "auth:refreshed": (SESSIONS, "test_a_refresh_puts_the_end_off"),
-    "error": (SESSIONS, "test_a_foreign_room_is_an_error"),
+    "auth:refreshed": (RIGHTS, "test_a_refresh_puts_the_end_off"),
+    "error": (RIGHTS, "test_a_foreign_room_is_an_error"),
 }
 SSE: Proofs = {
-    "/notifications/sse": (SESSIONS, "test_one_cursor_brings_back_what_was_missed_on_any_transport"),
+    "/notifications/sse": (REPLAY, "test_one_cursor_brings_back_what_was_missed_on_any_transport"),
     "/notifications/sse/test": (SESSIONS, "test_the_test_stream_needs_no_token_and_ticks"),
     "/sse/notifications": (
         STREAMS,
@@ -170,12 +171,12 @@ SSE: Proofs = {
 CURSOR: Proofs = {
     "contiguous, in commit order": ("integration/test_store_events.py", ""),
     "the same on every transport": (
-        SESSIONS,
+        REPLAY,
         "test_one_cursor_brings_back_what_was_missed_on_any_transport",
     ),
-    "epoch, trimmed, invalid": (SESSIONS, "test_a_cursor_that_cannot_be_honoured_says_why"),
-    "limit": (SESSIONS, "test_more_than_the_replay_limit_is_not_replayed"),
-    "volatile events": (SESSIONS, "test_a_volatile_event_is_shown_and_not_replayed"),
+    "epoch, trimmed, invalid": (REPLAY, "test_a_cursor_that_cannot_be_honoured_says_why"),
+    "limit": (REPLAY, "test_more_than_the_replay_limit_is_not_replayed"),
+    "volatile events": (REPLAY, "test_a_volatile_event_is_shown_and_not_replayed"),
     "once, whatever is lost": ("chaos/test_bookings_storm.py", ""),
 }
 REST: Proofs = {
