@@ -1,7 +1,6 @@
 """Tenants' own templates: what there is, putting one in force, taking it back, and looking before doing so.
 
-A template is tried before it is stored: it must parse, hold the blocks its channel needs, and say something
-about the sample of its type. Everything that changes leaves a note. This file does not know HTTP.
+A template is tried before it is stored. Everything that changes leaves a note. This file does not know HTTP.
 """
 
 from __future__ import annotations
@@ -11,40 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jinja2 import TemplateError
-
 from hub.domain.errors import StateConflict, TemplateUnknown, TypeUnknown, ValidationFailed
 from hub.domain.events import CHANNELS, EventType, Registry
 from hub.domain.routing import IN_APP
 from hub.services.admin import By
 from hub.services.formats import locale_of
-from hub.services.overrides import MODES, Overrides
-from hub.services.page import Chosen, TemplateFailed
-from hub.services.render import Render, Words
-from hub.services.samples import data_of, events_of
-from hub.services.sandbox import line_of
+from hub.services.overrides import Overrides
+from hub.services.render import Render
+from hub.services.samples import data_of
 from hub.services.shipped import DEFAULT, DIGEST, Shipped
+from hub.services.trial import BLOCKS, Named, Trial, fault_of
 from hub.services.wire import iso
 from hub.store.audit import Note
 from hub.store.templates import Stored, TemplateRows
-
-# The blocks of a channel, those it cannot do without first.
-BLOCKS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    IN_APP: (("title", "message"), ()),
-    "email": (("subject", "html", "text"), ()),
-    "sms": (("text",), ()),
-    "discord": (("title",), ("description", "color", "fields", "footer")),
-    "webpush": (("title", "message"), ()),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
-    """Which template is meant. `locale` None: the one for every language."""
-
-    type: str
-    channel: str
-    locale: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +50,7 @@ class TemplatesService:
         self._rows = rows
         self._overrides = overrides
         self._shipped = shipped
-        self._render = render
+        self._trial = Trial(overrides, render)
         self._registry = registry
         self._bound = bound
         self._custom_types = custom_types
@@ -116,13 +94,13 @@ class TemplatesService:
         kind = self._kind(named)
         size = len(source.encode())
         if size > self._bound.size:
-            raise _fault(f"is larger than {self._bound.size} bytes")
+            raise fault_of(f"is larger than {self._bound.size} bytes")
         if not source.strip():
-            raise _fault("is empty; to take a template back, delete it")
-        chosen = self._checked(named.channel, source, named.locale)
+            raise fault_of("is empty; to take a template back, delete it")
+        chosen = self._trial.checked(named.channel, source, named.locale)
         if data is not None or data_of(kind.name) is not None or kind.name == DIGEST:
-            self._try(chosen, tenant, kind, named, data)
-        warnings = self._lacking(chosen, tenant, kind, named)
+            self._trial.shown(chosen, tenant, kind, named, data)
+        warnings = self._trial.lacking(chosen, tenant, kind, named)
         note = self._note(by, tenant, "template.put", kind.name, named, bytes=size)
         row = self._row(by, tenant, kind, named, source)
         stored = await self._rows.put(row, note=note, most=self._bound.count)
@@ -156,57 +134,9 @@ class TemplatesService:
         chosen = None
         if source is not None:
             if len(source.encode()) > self._bound.size:
-                raise _fault(f"is larger than {self._bound.size} bytes")
-            chosen = self._checked(named.channel, source, named.locale)
-        return self._try(chosen, tenant, kind, named, data, timezone)
-
-    # -- trying --------------------------------------------------------------------------------------
-    def _checked(self, channel: str, source: str, locale: str | None) -> Chosen:
-        """A source that parses and has its blocks. Raises `ValidationFailed`."""
-        chosen = self._overrides.chosen("source", source, str(locale_of(locale)).replace("_", "-"))
-        try:
-            for mode in MODES:
-                blocks = chosen.template(mode).blocks
-        except TemplateError as fault:
-            raise _fault(fault.message or "cannot be read", line_of(fault)) from None
-        except (RecursionError, MemoryError, SyntaxError, ValueError, AssertionError) as fault:
-            raise _fault(f"cannot be compiled: {type(fault).__name__}") from None
-        needed, _ = BLOCKS[channel]
-        missing = [name for name in needed if name not in blocks]
-        if missing:
-            raise _fault(f"needs the blocks {', '.join(needed)}; there is no {', '.join(missing)}")
-        return chosen
-
-    def _try(
-        self,
-        chosen: Chosen | None,
-        tenant: str,
-        kind: EventType,
-        named: Named,
-        data: Mapping[str, Any] | None,
-        timezone: str | None = None,
-    ) -> dict[str, Any]:
-        """What it says. Raises `ValidationFailed` where it does not fit the data."""
-        field = "data" if chosen is None else "source"
-        events = events_of(tenant, kind, self._render.words, data)
-        for_whom: dict[str, str | None] = {"locale": named.locale, "timezone": timezone}
-        try:
-            if named.channel == IN_APP:
-                title, message = self._render.in_app(events[0], only=chosen, **for_whom)
-                return _shown(Words(title or "", message or ""), named.channel)
-            return _shown(self._render.say(events, named.channel, only=chosen, **for_whom), named.channel)
-        except TemplateFailed as fault:
-            raise _fault(fault.reason, fault.line, field=field) from None
-
-    def _lacking(self, chosen: Chosen, tenant: str, kind: EventType, named: Named) -> list[str]:
-        """What happens to it when an event says nothing: such events get the words that come with the hub."""
-        if kind.name == DIGEST:
-            return []
-        try:
-            self._try(chosen, tenant, kind, named, {})
-        except ValidationFailed as refused:
-            return [f"without data: {fault['message']}" for fault in refused.errors]
-        return []
+                raise fault_of(f"is larger than {self._bound.size} bytes")
+            chosen = self._trial.checked(named.channel, source, named.locale)
+        return self._trial.shown(chosen, tenant, kind, named, data, timezone)
 
     # -- parts ---------------------------------------------------------------------------------------
     def _kind(self, named: Named) -> EventType:
@@ -270,19 +200,6 @@ class TemplatesService:
         )
 
 
-def _shown(words: Words, channel: str) -> dict[str, Any]:
-    """The same six fields for every channel; those that it does not show are null."""
-    mail, embed, text = channel == "email", channel == "discord", channel in ("email", "sms")
-    return {
-        "subject": words.title if mail else None,
-        "text": words.text if text else None,
-        "html": words.html,
-        "embed": words.embed,
-        "title": None if text else words.title,
-        "message": None if text or embed else words.text,
-    }
-
-
 def _tag(locale: str | None) -> str:
     """The name under which a template for a language stands: as readers' languages are looked up."""
     return str(locale_of(locale)).replace("_", "-") if locale else ""
@@ -298,8 +215,3 @@ def _override(stored: Stored) -> dict[str, Any]:
         "updatedAt": iso(stored.updated_at),
         "updatedBy": stored.updated_by,
     }
-
-
-def _fault(message: str, line: int | None = None, *, field: str = "source") -> ValidationFailed:
-    said = f"line {line}: {message}" if line else message
-    return ValidationFailed(f"{field}: {said}", errors=[{"field": field, "message": said}])

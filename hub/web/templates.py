@@ -9,7 +9,7 @@ from aiohttp import web
 from hub.domain.access import Admin
 from hub.domain.errors import Invalid, TypeUnknown, ValidationFailed
 from hub.domain.events import CHANNELS
-from hub.services.templates import Named
+from hub.services.trial import Named
 from hub.web import admin_bodies
 from hub.web.admin import by
 from hub.web.answers import answer_json
