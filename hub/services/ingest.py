@@ -174,15 +174,18 @@ class Ingest:
         if wait := await self._quota.take(f"ingest:{tenant}", most=most, window=MINUTE, cost=cost):
             raise RateLimited(f"at most {most} events a minute", retry_after=wait)
 
-    async def release(self, event_id: str, draft: Draft) -> None:
-        """Send a scheduled draft whose time has come. Doing it twice does it once: its id is the event's."""
+    async def release(self, event_id: str, draft: Draft, stored: str | None = None) -> None:
+        """Send a draft whose time has come. Doing it twice does it once: its id is the event's.
+
+        `stored`: how it waits in the database; it is sent if it still does when the event is stored.
+        """
         draft = await self._outlines.placed(draft)
         outline = await self._outlines.outline(draft, None, self._clock(), id=event_id)
-        append = self._outlines.append(outline, await self._outlines.known([outline]))
+        append = self._outlines.append(outline, await self._outlines.known([outline]), draft=stored)
         try:
             await self._log.append(append)
         except StateConflict:
-            pass  # it was sent, and the process died before it could say so
+            pass  # it was sent meanwhile, replaced or cancelled
 
     # -- one draft -----------------------------------------------------------------------------------
     async def _prepare(self, draft: Draft, key: IdempotencyKey | None, now: datetime) -> Outline | Accepted:

@@ -215,8 +215,8 @@ class Outlines:
                 users.setdefault(outline.event.tenant, set()).update(outline.users)
         return {tenant: await self._people.addresses(tenant, names) for tenant, names in users.items()}
 
-    def append(self, outline: Outline, known: Known) -> Append:
-        """`known`: where its users can be reached, as `known` finds out."""
+    def append(self, outline: Outline, known: Known, *, draft: str | None = None) -> Append:
+        """`known`: where its users can be reached, as `known` finds out. `draft`: it comes of this one."""
         event, asked = outline.event, outline.asked
         deliveries: list[Planned] = []
         expand: list[tuple[str, tuple[str, ...]]] = []
@@ -248,4 +248,5 @@ class Outlines:
             answer=answer,
             mutable=outline.mutable,
             collapse_key=outline.collapse,
+            draft=draft,
         )

@@ -51,8 +51,8 @@ class Keep:
 class Timers:
     """`channels` have a provider. `hand_out` tells the queue of (delivery id, channel) and never blocks;
     `waiting` says how many hints of a channel wait there (None: the queue cannot be asked, so telling it
-    would be in vain). `release` sends a scheduled draft as the event of that id; doing it
-    twice does it once.
+    would be in vain). `release` sends a scheduled draft, given as it was stored too, as the event of that id,
+    if it still waits like that, and removes it.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Timers:
         channels: Collection[str],
         hand_out: Callable[[Sequence[tuple[str, str]]], None],
         waiting: Callable[[str], Awaitable[int | None]],
-        release: Callable[[str, Draft], Awaitable[None]],
+        release: Callable[[str, Draft, str], Awaitable[None]],
         announce: Callable[[Sequence[DeliveryUpdate]], None],
         clock: Callable[[], datetime],
         keep: Keep,
@@ -121,7 +121,7 @@ class Timers:
     async def _release_drafts(self) -> None:
         for waiting in await self._scheduled.take_due(self._clock(), limit=DRAFTS):
             try:
-                await self._release(waiting.id, waiting.draft)
+                await self._release(waiting.id, waiting.draft, waiting.text)
             except Unavailable as refusal:
                 if waiting.draft.near is None or isinstance(refusal, StoreUnavailable):
                     raise
@@ -135,7 +135,7 @@ class Timers:
                     id=waiting.id,
                     reason=refusal.code,
                 )
-            await self._scheduled.remove(waiting.id, tenant=waiting.draft.tenant)
+                await self._scheduled.remove(waiting.id, tenant=waiting.draft.tenant)
 
     async def _expand_audiences(self) -> None:
         planned = await self._expand.run(chunks=CHUNKS)

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.delivery import Planned
 from hub.domain.drafts import IdempotencyKey
-from hub.domain.errors import IdempotencyConflict, TenantUnknown, ValidationFailed
+from hub.domain.errors import IdempotencyConflict, StateConflict, TenantUnknown, ValidationFailed
 from hub.domain.events import Cursor, Event
 from hub.store import rows, tables
 from hub.store.bulk import RowInsert, sqlite_time
@@ -28,6 +28,7 @@ from hub.store.collapse import Collapse, Newer, Replaced
 from hub.store.engine import Database
 from hub.store.muting import left_out
 from hub.store.rows import Rows, plain
+from hub.store.scheduled import sent, still_waiting, without
 from hub.store.trips import Question, Statement, Trips
 
 _EPOCH_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -42,6 +43,8 @@ class Append:
     `expand`: rooms whose people are turned into deliveries later, with the channels. `answer` gives the
     bytes (UTF-8) that are returned and, under `key`, replayed; it must not block, and is called in a thread.
     `collapse_key`: it takes the place of older ones with the same (`hub.store.collapse`).
+    `draft`: it comes of the scheduled draft with its id, as it was stored; `StateConflict` when that waits no
+    longer, or is another by now.
     `mutable`: it does not stand in the inbox of those who have muted its type.
     The event gets its place while it is stored: it belongs to the log from here on.
     """
@@ -54,6 +57,7 @@ class Append:
     create_tenant: bool = False
     mutable: bool = True
     collapse_key: str | None = None
+    draft: str | None = None
 
 
 @dataclass(slots=True)
@@ -149,6 +153,9 @@ class Appender:
         asked: list[Statement] = [(self._lock, (orjson.dumps(names).decode(),))]
         if wanted:
             asked.append((self._find, (orjson.dumps(wanted).decode(),)))
+        drafts = [entry.item.event.id for entry in entries if entry.item.draft is not None]
+        if drafts:
+            asked.append(still_waiting(drafts, sqlite=self._sqlite))
         # Created before any is locked: an insert that waits while it holds a lock could close a circle.
         found = yield Question([(self._create, (name, new_epoch(), self._time(now))) for name in new], asked)
         places: dict[str, tuple[str, int]] = {name: (epoch, offset) for name, epoch, offset, _ in found[0]}
@@ -157,10 +164,12 @@ class Appender:
         keys: dict[tuple[str, str], tuple[str, str]] = {}
         if wanted:
             keys = {(tenant, key): (digest, answer) for tenant, key, digest, answer in found[1]}
+        waiting: dict[str, str] = dict(found[-1]) if drafts else {}
         new_rows = Rows(now, self._time)
         moved: dict[str, int] = {}
         muting: list[Event] = []
         newer: list[Newer] = []
+        released: list[str] = []
         for entry in entries:
             item, tenant = entry.item, entry.item.event.tenant
             place = places.get(tenant)
@@ -171,11 +180,18 @@ class Appender:
             if item.key and known:
                 entry.outcome = _replay(item.key, *known)
                 continue
+            if item.draft is not None and (
+                waiting.get(item.event.id) != item.draft or _overtaken(item, newer)
+            ):
+                entry.outcome = StateConflict("the scheduled draft was sent, replaced or cancelled")
+                continue
             epoch, last = place
             places[tenant] = epoch, last + 1
             moved[tenant] = last + 1
             event = item.event
             event.epoch, event.offset = epoch, last + 1
+            if item.draft is not None:
+                released.append(event.id)
             answer = item.answer(Cursor(epoch, last + 1))
             entry.outcome = outcome = Appended(event, answer)
             if item.collapse_key is not None:
@@ -203,6 +219,7 @@ class Appender:
             *self._deliveries.of(new_rows.deliveries),
             *self._expansions.of(new_rows.expansions),
             *self._keys.of(new_rows.keys),
+            *(sent(id, sqlite=self._sqlite) for id in released),
         ]
         if newer:
             return (yield from self._collapse.replace(newer, stored, now))
@@ -219,6 +236,18 @@ class Appender:
                 self._tenants,
                 [{"id": name, "epoch": new_epoch(), "created_at": now} for name in names],
             )
+
+
+def _overtaken(item: Append, newer: Sequence[Newer]) -> bool:
+    """Whether one of these, stored right before it, takes rooms out of the draft that it comes of."""
+    event, key, draft = item.event, item.collapse_key, item.draft
+    return draft is not None and any(
+        one.key == key
+        and one.event.tenant == event.tenant
+        and event.id < one.event.id
+        and without(draft, one.event.rooms) != draft
+        for one in newer
+    )
 
 
 def _replay(key: IdempotencyKey, fingerprint: str, answer: str) -> Appended | IdempotencyConflict:

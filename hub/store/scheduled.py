@@ -1,14 +1,14 @@
 """Drafts that wait for their `sendAt`.
 
 Promises: a draft and its Idempotency-Key are stored together; nothing about who takes a draft: several
-processes may take the same one at once. Its id becomes the event's id, and the log takes an id once
-(`StateConflict`), so a draft that is sent twice, or sent and not yet removed when its process dies, is one
-event.
+processes may take the same one at once. Its id becomes the event's id, and the log stores that event only
+while the draft waits as it was taken (`still_waiting`), and removes it in the same transaction: what was
+replaced or cancelled meanwhile is not sent, and nothing is sent twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -23,18 +23,26 @@ from hub.domain.geo import Near
 from hub.store import tables
 from hub.store.engine import Database
 from hub.store.rows import key_row, plain
+from hub.store.trips import Statement
 
 _S, _K = tables.scheduled.c, tables.idempotency_keys.c
 _TUPLES = ("to", "channels", "exclude")
 _TIMES = ("send_at", "expires_at")
+_WAITING = "SELECT id, draft FROM scheduled WHERE id IN (SELECT value FROM json_each(?))"
+_WAITING_LOCKED = (
+    "SELECT id, draft FROM scheduled WHERE id IN (SELECT json_array_elements_text(%s::json)) "
+    "ORDER BY id FOR UPDATE"
+)
+_SENT = "DELETE FROM scheduled WHERE id = ?"
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A stored draft. `id` is to be its event's."""
+    """A stored draft. `id` is to be its event's, `text` is how it is stored."""
 
     id: str
     draft: Draft
+    text: str
     send_at: datetime
     created_at: datetime
 
@@ -75,7 +83,7 @@ class Scheduled:
         return answer, False
 
     async def take_due(self, now: datetime, *, limit: int) -> list[Waiting]:
-        """Drafts of all tenants whose time has come, oldest first. They stay until `remove`."""
+        """Drafts of all tenants whose time has come, oldest first. They stay until they are events."""
         due = select(tables.scheduled).where(_S.send_at <= now).order_by(_S.send_at, _S.id).limit(limit)
         async with self._db.read() as conn:
             return [_waiting(row) for row in await conn.execute(due)]
@@ -88,10 +96,20 @@ class Scheduled:
         return None if row is None else _waiting(row)
 
     async def remove(self, id: str, *, tenant: str) -> bool:
-        """Forget a draft that was sent or is cancelled; whether it was there."""
+        """Forget a draft that is cancelled, or cannot be sent; whether it was there."""
         async with self._db.write() as conn:
             gone = await conn.execute(delete(tables.scheduled).where(_S.id == id, _S.tenant == tenant))
         return gone.rowcount > 0
+
+
+def still_waiting(ids: Sequence[str], *, sqlite: bool) -> Statement:
+    """Asks for id and text of those of these drafts that wait: the asker's until its transaction ends."""
+    return _WAITING if sqlite else _WAITING_LOCKED, (orjson.dumps(ids).decode(),)
+
+
+def sent(id: str, *, sqlite: bool) -> Statement:
+    """Removes a draft in the transaction that stores its event."""
+    return _SENT if sqlite else _SENT.replace("?", "%s"), (id,)
 
 
 async def _supersede(conn: AsyncConnection, draft: Draft) -> None:
@@ -159,4 +177,4 @@ def _decode(text: str) -> Draft:
 
 
 def _waiting(row: Row[Any]) -> Waiting:
-    return Waiting(row.id, _decode(row.draft), row.send_at, row.created_at)
+    return Waiting(row.id, _decode(row.draft), row.draft, row.send_at, row.created_at)

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import select
+from sqlalchemy import delete, select, text
 from ulid import ULID
 
 from hub.cluster.record import Record
 from hub.domain.delivery import Status
 from hub.domain.drafts import Contact, Draft
-from hub.domain.errors import ValidationFailed
+from hub.domain.errors import StateConflict, ValidationFailed
 from hub.domain.events import Event
 from hub.realtime.fanout import Fanout
 from hub.realtime.replay import Ring
@@ -27,11 +27,11 @@ from hub.services.outlines import Outlines, Rules
 from hub.services.publish import Publish
 from hub.store import collapse, tables
 from hub.store.collapse import Replaced
-from hub.store.events import Append, EventLog
+from hub.store.events import Append, Appended, EventLog
 from hub.store.inbox import Inbox
-from hub.store.scheduled import Scheduled
+from hub.store.scheduled import Scheduled, Waiting
 from tests.deliverers import World
-from tests.living import Ear, Start, Stream
+from tests.living import PATIENCE, Ear, Start, Stream
 
 _E, _ER, _S = tables.events.c, tables.event_rooms.c, tables.scheduled.c
 
@@ -70,7 +70,7 @@ class Desk:
         bus: Any = self.told
         self.publish = Publish(Fanout(), Ring(1), self.log)
         self.publish.attach(bus)
-        outlines = Outlines(
+        self.outlines = Outlines(
             types=world.types,
             people=world.people,
             locations=nothing,
@@ -79,7 +79,7 @@ class Desk:
             new_id=self.new_id,
         )
         self.ingest = Ingest(
-            outlines=outlines,
+            outlines=self.outlines,
             log=self.log,
             people=world.people,
             scheduled=self.scheduled,
@@ -110,6 +110,23 @@ class Desk:
     async def send(self, *to: str, key: str | None = "k", **more: Any) -> str:
         """Its id."""
         return read(await self.ingest.accept(draft(*to, key=key, **more)))
+
+    async def later(self, *to: str, key: str | None = "k") -> Waiting:
+        """A draft whose time has come, taken to be released."""
+        id = await self.send(*to, key=key, send_at=self.world.now + timedelta(seconds=1))
+        self.world.pass_time(1)
+        [taken] = [one for one in await self.scheduled.take_due(self.world.now, limit=100) if one.id == id]
+        return taken
+
+    async def release(self, taken: Waiting) -> None:
+        await self.ingest.release(taken.id, taken.draft, taken.text)
+
+    async def append(self, draft: Draft, taken: Waiting | None = None) -> Append:
+        """What would be stored of a draft, or of one that was taken."""
+        id = taken.id if taken is not None else None
+        outline = await self.outlines.outline(draft, None, self.world.now, id=id)
+        text = taken.text if taken is not None else None
+        return self.outlines.append(outline, await self.outlines.known([outline]), draft=text)
 
     async def seen_by(self, user: str, *rooms: str) -> int:
         return await self.inbox.unread("acme", user, [f"user:{user}", *rooms], now=self.world.now)
@@ -204,14 +221,83 @@ async def test_drafts_that_wait_are_replaced_as_well(world: World, desk: Desk) -
     waiting = await desk.scheduled.get(both, tenant="acme")
     assert waiting is not None
     assert waiting.draft.to == ("user:b",)
-    await desk.ingest.release(both, waiting.draft)
+    await desk.release(waiting)
+    assert await desk.scheduled.get(both, tenant="acme") is None
     assert (await desk.states(now))["a"][0] is Status.PLANNED
     third = await desk.send("user:a", send_at=later)
     assert (await desk.states(now))["a"][0] is Status.PLANNED  # not before it is sent
     waiting = await desk.scheduled.get(third, tenant="acme")
     assert waiting is not None
-    await desk.ingest.release(third, waiting.draft)
+    await desk.release(waiting)
     assert (await desk.states(now))["a"] == (Status.CANCELLED, f"replaced by {third}")
+
+
+async def test_what_is_replaced_while_it_is_being_released_does_not_go_out(world: World, desk: Desk) -> None:
+    taken = await desk.later("user:a")
+    now = await desk.send("user:a")
+    await desk.release(taken)
+    assert (await desk.states(taken.id), (await desk.states(now))["a"][0]) == ({}, Status.PLANNED)
+
+    taken = await desk.later("user:a")
+    later = await desk.send("user:a", send_at=world.now + timedelta(hours=1))
+    await desk.release(taken)
+    assert await desk.states(taken.id) == {}
+    assert await desk.scheduled.get(later, tenant="acme") is not None
+
+    taken = await desk.later("user:a", "user:b")
+    await desk.send("user:a")
+    await desk.release(taken)
+    assert await desk.states(taken.id) == {}
+    [left] = await desk.scheduled.take_due(world.now, limit=10)
+    await desk.release(left)
+    assert await desk.states(taken.id) == {"b": (Status.PLANNED, None)}
+
+
+async def test_what_is_replaced_in_the_very_group_that_stores_it_does_not_go_out(
+    world: World, desk: Desk
+) -> None:
+    taken, mine = await desk.later("user:a", "user:b"), await desk.later("user:a", key="other")
+    newer = await desk.append(draft("user:a"))
+    stored, refused = await desk.log.append_many([newer, await desk.append(taken.draft, taken)])
+    assert isinstance(stored, Appended)
+    assert isinstance(refused, StateConflict)
+    left = await desk.scheduled.get(taken.id, tenant="acme")
+    assert left is not None
+    assert left.draft.to == ("user:b",)
+    late = await desk.append(draft("user:a", key="other"))
+    await desk.log.append_many([await desk.append(mine.draft, mine), late])
+    assert await desk.states(mine.id) == {"a": (Status.CANCELLED, f"replaced by {late.event.id}")}
+
+
+async def test_what_is_cancelled_while_it_is_being_released_does_not_go_out(world: World, desk: Desk) -> None:
+    taken = await desk.later("user:a")
+    async with world.db.write() as conn:
+        await conn.execute(delete(tables.scheduled).where(_S.id == taken.id))
+        releasing = asyncio.create_task(desk.release(taken))
+        await somebody_waits(world)
+    await releasing
+    assert await desk.states(taken.id) == {}
+
+
+async def somebody_waits(world: World) -> None:
+    """Returns when somebody waits for a lock; SQLite does not tell, and has only one."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+        "wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(PATIENCE):
+        while world.db.dialect == "postgresql":
+            async with world.db.read() as conn:
+                if (await conn.execute(waiting)).scalar_one():
+                    return
+            await asyncio.sleep(0.01)
+
+
+async def test_a_draft_that_is_released_by_several_is_sent_once(world: World, desk: Desk) -> None:
+    taken = await desk.later("user:a", key=None)
+    await asyncio.gather(*(desk.release(taken) for _ in range(3)))
+    assert await desk.states(taken.id) == {"a": (Status.PLANNED, None)}
+    assert await desk.scheduled.take_due(world.now, limit=10) == []
 
 
 async def test_the_newer_is_stored_and_the_older_taken_back_together_or_not_at_all(

@@ -46,9 +46,9 @@ def expand(world: World, *, chunk: int = 500, webhook: str | None = None) -> Exp
 
 
 def timers(
-    world: World, queue: Queue, *, release: Callable[[str, Draft], Any] | None = None, chunk: int = 500
+    world: World, queue: Queue, *, release: Callable[[str, Draft, str], Any] | None = None, chunk: int = 500
 ) -> Timers:
-    async def no_release(_id: str, _draft: Draft) -> None:
+    async def no_release(_id: str, _draft: Draft, _stored: str) -> None:
         raise AssertionError("nothing was scheduled")
 
     return Timers(
@@ -128,7 +128,7 @@ async def test_a_part_that_fails_keeps_no_other_from_its_turn(world: World, queu
     assert queue.take() == [id]
 
 
-async def broken(_id: str, _draft: Draft) -> None:
+async def broken(_id: str, _draft: Draft, _stored: str) -> None:
     raise ZeroDivisionError
 
 
@@ -262,11 +262,17 @@ async def schedule(world: World, *, send_in: float = -1) -> str:
     return id
 
 
+async def sent(world: World, id: str) -> None:
+    """What storing its event does to a draft."""
+    assert await Scheduled(world.db).remove(id, tenant="acme")
+
+
 async def test_a_draft_is_released_when_its_time_has_come_and_once(world: World, queue: Queue) -> None:
     released: list[tuple[str, Draft]] = []
 
-    async def release(id: str, draft: Draft) -> None:
+    async def release(id: str, draft: Draft, stored: str) -> None:
         released.append((id, draft))
+        await sent(world, id)
 
     sweeper = timers(world, queue, release=release)
     id = await schedule(world, send_in=60)
@@ -285,10 +291,11 @@ async def test_a_draft_that_is_no_longer_acceptable_is_dropped_and_blocks_no_oth
     bad, good = await schedule(world, send_in=-2), await schedule(world, send_in=-1)
     released = []
 
-    async def release(id: str, _draft: Draft) -> None:
+    async def release(id: str, _draft: Draft, _stored: str) -> None:
         if id == bad:
             raise TypeUnknown
         released.append(id)
+        await sent(world, id)
 
     await timers(world, queue, release=release).sweep()
     assert released == [good]
@@ -303,10 +310,11 @@ async def test_a_draft_for_a_place_waits_for_redis_and_blocks_no_other(world: Wo
     other = await schedule(world, send_in=0)
     released = []
 
-    async def release(id: str, draft: Draft) -> None:
+    async def release(id: str, draft: Draft, _stored: str) -> None:
         if draft.near is not None and not released:
             raise Unavailable
         released.append(id)
+        await sent(world, id)
 
     sweeper = timers(world, queue, release=release)
     await sweeper.sweep()
@@ -316,7 +324,7 @@ async def test_a_draft_for_a_place_waits_for_redis_and_blocks_no_other(world: Wo
 
 
 async def test_a_draft_stays_when_the_database_goes_away(world: World, queue: Queue) -> None:
-    async def release(_id: str, _draft: Draft) -> None:
+    async def release(_id: str, _draft: Draft, _stored: str) -> None:
         raise StoreUnavailable
 
     id = await schedule(world)
