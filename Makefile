@@ -23,6 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export UV_PYTHON_DOWNLOADS := never
 # Which certificates are good is for the machine to say, also where a proxy signs with its own.
 export UV_SYSTEM_CERTS := 1
+export NPM_CONFIG_UPDATE_NOTIFIER := false
 CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt)
 ifneq ($(CERTIFICATES),)
 export NODE_EXTRA_CA_CERTS ?= $(CERTIFICATES)
@@ -105,6 +106,7 @@ tools:
 # -- what is made once ------------------------------------------------------------------------------
 
 .venv/uv-$(UV_VERSION):
+	@echo "making .venv, once ..."
 	@.ci/venv $(UV_VERSION)
 	@touch $@
 
@@ -113,9 +115,11 @@ tools:
 	@touch $@
 
 $(JS)/node_modules/.installed: $(JS)/package.json $(JS)/package-lock.json
+	@echo "fetching what the web pages need, once ..."
 	@npm --prefix $(JS) ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(JS)/node_modules/.built: $(JS)/node_modules/.installed $(JS_SOURCES)
+	@echo "building the web pages ..."
 	@npm --prefix $(JS) run build --silent
 	@touch $@

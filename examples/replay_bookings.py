@@ -200,7 +200,7 @@ async def replay(options: argparse.Namespace, console: Console) -> int:
     headers = {"Authorization": f"Bearer {options.key}"}
     started = time.monotonic()
     async with aiohttp.ClientSession(options.url, headers=headers, timeout=timeout) as http:
-        with Progress(*columns, console=console) as progress:
+        with Progress(*columns, console=console, disable=not sys.stdout.isatty()) as progress:
             bar = progress.add_task("sending", total=len(moments))
             sender = Sender(http, options.run, options.patience, progress.console.print)
             for first in range(0, len(moments), options.batch):

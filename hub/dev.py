@@ -37,6 +37,7 @@ READY_SECONDS = 60.0
 DRAIN_SECONDS = 1.0
 # The demo is to be watched: a notification every half second, for some minutes.
 DEMO_RATE, DEMO_MAX = 2, 500
+DEMO_LOG_LEVEL = "warning"  # unless another was said: what one needs to begin stays on the screen
 DEMO = Path(__file__).parents[1] / "examples" / "replay_bookings.py"
 _COLORS = {"hub": 36, "worker": 33, "valkey": 35, "simulator": 34, "demo": 32}
 
@@ -99,8 +100,10 @@ async def _run(
     color = sys.stdout.isatty()
     output = Output(sys.stdout, color=color)
     supervisor = Supervisor(line=output.line, note=output.note)
-    env = child_environment(settings, directory, color=color)
+    env = child_environment(settings, directory, color=color, demo=demo)
     output.note(f"starting, with the data in {directory} ...")
+    if demo and env["HUB_LOG_LEVEL"] == DEMO_LOG_LEVEL:
+        output.note("only warnings are logged; LOG_LEVEL=info shows every request and delivery")
     stop = asyncio.Event()
     when_asked_to_stop(stop.set, signal.SIGHUP)
     if simulate:
@@ -191,8 +194,9 @@ async def _require_ready(url: str) -> None:
         pass
 
 
-def child_environment(settings: Settings, directory: Path, *, color: bool) -> dict[str, str]:
+def child_environment(settings: Settings, directory: Path, *, color: bool, demo: bool) -> dict[str, str]:
     """What the children get: our environment, and what was decided for them here."""
+    quiet = demo and "log_level" not in settings.model_fields_set
     decided = {
         "HUB_ENV": settings.env,
         "HUB_HOST": settings.host,
@@ -200,6 +204,7 @@ def child_environment(settings: Settings, directory: Path, *, color: bool) -> di
         "HUB_DATA_DIR": str(directory),
         "HUB_WORKERS": "1",
         "HUB_DRAIN_SECONDS": str(min(settings.drain_seconds, DRAIN_SECONDS)),
+        "HUB_LOG_LEVEL": DEMO_LOG_LEVEL if quiet else settings.log_level,
         "PYTHONUNBUFFERED": "1",
     }
     return {**os.environ, **decided, **({"FORCE_COLOR": "1"} if color else {})}

@@ -34,6 +34,7 @@ def greet(settings: Settings, url: str, console: Console | None = None) -> None:
     now = time.time()
     say()
     say(f"The hub is ready: {url}/", "bold green")
+    say(f"Dashboard: {url}/admin   API: {url}/docs")
     say()
     for hotel in HOTELS:
         for person in hotel.people:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,14 +59,25 @@ def test_children_get_what_was_decided_and_the_rest_of_the_environment(
     monkeypatch.setenv("HUB_PORT", "9001")
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     settings = Settings(port=9002, drain_seconds=5.0, workers=4)
-    env = child_environment(settings, tmp_path, color=True)
+    env = child_environment(settings, tmp_path, color=True, demo=False)
     assert env["EMAIL_HOST"] == "smtp.example.com"
     assert env["HUB_PORT"] == "9002"
     assert env["HUB_DATA_DIR"] == str(tmp_path)
     assert env["HUB_WORKERS"] == "1"
     assert float(env["HUB_DRAIN_SECONDS"]) == 1.0
     assert env["FORCE_COLOR"] == "1"
-    assert "FORCE_COLOR" not in child_environment(settings, tmp_path, color=False)
+    assert "FORCE_COLOR" not in child_environment(settings, tmp_path, color=False, demo=False)
+
+
+@pytest.mark.parametrize(
+    ("said", "demo", "level"),
+    [({}, True, "warning"), ({}, False, "info"), ({"log_level": "info"}, True, "info")],
+)
+def test_the_demo_is_quiet_unless_a_level_was_said(
+    tmp_path: Path, said: dict[str, Any], demo: bool, level: str
+) -> None:
+    env = child_environment(Settings(**said), tmp_path, color=False, demo=demo)
+    assert env["HUB_LOG_LEVEL"] == level
 
 
 def test_the_demo_needs_the_repository(hub: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
