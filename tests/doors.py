@@ -30,10 +30,11 @@ from hub.domain.errors import (
     TokenRevoked,
 )
 from hub.domain.message import Message
-from hub.services.inbox import Marked
+from hub.services.inbox import Begun, Marked
 from hub.services.reports import Rows
 from hub.services.wire import dumps, loads
 from hub.store.appending import Appended
+from hub.store.inbox_page import NEAR
 from hub.web.arrivals import Arrivals
 from hub.web.context import WebOptions
 from hub.web.routes import ROUTES
@@ -123,7 +124,8 @@ class Behind:
         self.tickets: dict[str, Principal] = {}
         self.keys: dict[str, tuple[str, bytes]] = {}
         self.waiting: list[Any] = []  # who was to be told what was stored without waiting for it
-        self.held = False  # they are not told
+        self.looks: list[asyncio.Future[Any]] = []  # what was asked of the inbox without waiting for it
+        self.held = False  # neither is told
         self.refusal: Exception | None = None  # what every service call ends in, when set
         self.shown = Page([], 0, 0)
         self.messages: list[Message] = []
@@ -145,6 +147,9 @@ class Behind:
         if token not in PEOPLE:
             raise TokenInvalid("the token is not valid")
         return PEOPLE[token]
+
+    def known_principal(self, token: str) -> Principal | None:
+        return PEOPLE.get(token)
 
     def known(self, secret: str) -> ApiKey | None:
         return KEYS.get(secret)
@@ -217,12 +222,37 @@ class Behind:
 
     # -- inbox ---------------------------------------------------------------------------------------
     async def page(self, who: Principal, **query: Any) -> Page:
+        return self._page(who, query)
+
+    def _page(self, who: Principal, query: Any) -> Page:
         self._may_fail()
         self.asked.append((who, query))
         return self.shown
 
-    async def unread_count(self, who: Principal) -> int:
+    def begin_page(self, who: Principal, **query: Any) -> Begun[Any] | None:
+        if query["offset"] + query["limit"] > NEAR:
+            return None
+        if query["read"]:
+            return self._begun(), lambda _: None  # as if it took more than one look
+        return self._begun(), lambda _: self._page(who, {"type": None, "after": None, **query})
+
+    def begin_unread_count(self, who: Principal) -> Begun[int]:
+        return self._begun(), lambda _: self._unread()
+
+    def _begun(self) -> asyncio.Future[Any]:
+        """Answered in the next turn of the loop, unless `held`."""
+        begun: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.looks.append(begun)
+        if not self.held:
+            asyncio.get_running_loop().call_soon(begun.set_result, None)
+        return begun
+
+    def _unread(self) -> int:
+        self._may_fail()
         return self.shown.unread
+
+    async def unread_count(self, who: Principal) -> int:
+        return self._unread()
 
     async def envelope(self, who: Principal, id: str) -> dict[str, Any]:
         return {"id": self._known(id), "read": id in self.stored}

@@ -63,8 +63,8 @@ class Marked:
 Change = Callable[..., Awaitable[Changed]]
 States = Mapping[str, Sequence[Mapping[str, Any]]]
 T = TypeVar("T")
-# What was asked, and what makes the answer of it (None: that takes more). None: it was not asked.
-Begun = tuple[asyncio.Future[Shown], Callable[[Shown], T | None]] | None
+# What was asked of the store, and what makes the answer of its answer.
+Begun = tuple[asyncio.Future[Shown], Callable[[Shown], T]]
 
 
 def rooms_of(who: Principal) -> list[str]:
@@ -119,8 +119,8 @@ class InboxService:
 
     def begin_page(
         self, who: Principal, *, read: bool | None, archived: bool | None, limit: int, offset: int
-    ) -> Begun[Page]:
-        """The same for who does not wait, when it is likely that one look will do."""
+    ) -> Begun[Page | None] | None:
+        """The same for who does not wait, as far as one look will do; None: it takes more."""
         filters = Filters(read, archived)
         begun = self._inbox.begin_page(
             *(who.tenant, who.user, rooms_of(who), filters),

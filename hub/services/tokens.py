@@ -10,13 +10,14 @@ from __future__ import annotations
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Protocol
 
 import jwt
 
 from hub.domain.access import ApiKey, Principal
-from hub.domain.errors import TokenExpired, TokenInvalid
+from hub.domain.errors import TokenExpired, TokenInvalid, TokenRevoked
 from hub.domain.events import Position
 from hub.services.claims import claims_of, principal_of, sign
 from hub.services.jwks import KeySource
@@ -94,6 +95,24 @@ class Tokens:
         await self.require_tenant(who.tenant)
         self._require_valid(who)  # last, so that nothing is awaited between this and its use
         return who
+
+    def known_principal(self, token: str) -> Principal | None:
+        """Whom `principal` would find without asking anybody; None when it would have to, or would refuse.
+
+        A token that names no session has none here: nothing can have been sent to the one it would get.
+        """
+        try:
+            key = self._keys.known(_header(token.partition(".")[0]))
+        except (ValueError, TypeError, RecursionError):
+            return None
+        who = None if key is None else self._verified.find(token, key, now=self._clock() - LEEWAY)
+        if who is None or who.tenant not in self._known:
+            return None
+        try:
+            self._require_valid(who)
+        except TokenRevoked:
+            return None
+        return replace(who, session="") if who.sessionless else who
 
     def _decoded(self, token: str, key: Any) -> Mapping[str, Any]:
         """The claims, when all that can be judged without asking anybody is in order."""

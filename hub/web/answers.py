@@ -13,6 +13,9 @@ from aiohttp import hdrs, web
 
 from hub.services.wire import dumps
 
+# Of what a client may keep for its user, and has to ask for again.
+CACHED: Mapping[str, str] = {hdrs.CACHE_CONTROL: "private, no-cache", hdrs.VARY: "Authorization, Cookie"}
+
 
 def answer_json(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     return answer_bytes(dumps(value), status=status, headers=headers)
@@ -26,12 +29,7 @@ def answer_bytes(body: bytes, *, status: int = 200, headers: Mapping[str, str] |
 def answer_unless_known(request: web.Request, body: bytes, headers: Mapping[str, str]) -> web.Response:
     """JSON with an ETag over it and `headers`; 304 when the client has it (RFC 9110, section 13.1.2)."""
     tag = tag_of(body, headers)
-    headers = {
-        **headers,
-        hdrs.ETAG: f'"{tag}"',
-        hdrs.CACHE_CONTROL: "private, no-cache",
-        hdrs.VARY: "Authorization, Cookie",
-    }
+    headers = {**headers, hdrs.ETAG: f'"{tag}"', **CACHED}
     known = request.if_none_match or ()
     if any(etag.value in (tag, "*") for etag in known):
         return web.Response(status=304, headers=headers)

@@ -174,6 +174,13 @@ def tenant_or_platform(request: web.Request, who: Admin, body: Any = None) -> st
     return tenant_for(request, who, body)
 
 
+def known_user(fields: Mapping[str, str], tokens: Tokens) -> Principal | None:
+    """Whom `principal` would find behind these header lines (by lower-case name) without asking anybody; None
+    when it cannot say."""
+    token = _bearer(fields.get("authorization", ""))
+    return tokens.known_principal(token) if token else None
+
+
 def known_backend(fields: Mapping[str, str], scope: str, tokens: Tokens) -> ApiKey | None:
     """Whom `backend` would find behind these header lines (by lower-case name) without asking anybody; None
     when it cannot say."""

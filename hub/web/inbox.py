@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
 from aiohttp import hdrs, web
 
 from hub.domain.access import Principal
-from hub.services.inbox import Marked
-from hub.web.answers import answer_json, answer_unless_known
-from hub.web.context import HUB
-from hub.web.parameters import next_link, notification_id, page_query
+from hub.domain.errors import Refusal
+from hub.services.inbox import Marked, Page
+from hub.services.wire import dumps
+from hub.web.answers import answer_json, answer_unless_known, tag_of
+from hub.web.context import HUB, Services
+from hub.web.looks import Answer, Looking
+from hub.web.parameters import PageQuery, next_link, notification_id, page_query, url_of
+
+_TAG = re.compile(r'(?:W/)?"([0-9a-f]{24})"')
 
 
 async def page(request: web.Request, who: Principal) -> web.Response:
     """Envelopes, newest first; counts and the next page stand in the headers."""
-    query = page_query(request)
+    query = page_query(request.query)
     found = await request.app[HUB].inbox.page(
         who,
         read=query.read,
@@ -23,15 +33,77 @@ async def page(request: web.Request, who: Principal) -> web.Response:
         offset=query.offset,
         after=query.after,
     )
+    return answer_unless_known(request, found.body, _headers(request.path, query, found))
+
+
+def look_at_page(hub: Services, who: Principal, target: str, fields: Mapping[str, str]) -> Looking | None:
+    """The same, for the straight way."""
+    query = _query(target)
+    tag = _tag(fields.get("if-none-match"))
+    if query is None or tag is None or query.type is not None or query.after is not None:
+        return None
+    asked: dict[str, Any] = {"read": query.read, "archived": query.archived}
+    asked |= {"limit": query.limit, "offset": query.offset}
+    begun = hub.inbox.begin_page(who, **asked)
+    if begun is None:
+        return None
+
+    def answer(found: Page) -> Answer:
+        headers = _headers(url_of(target).path, query, found)
+        headers[hdrs.ETAG] = f'"{(now := tag_of(found.body, headers))}"'
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+        same = tag == now
+        return Answer(b"" if same else found.body, lines, kept=True, same=same)
+
+    def answer_if_whole(shown: Any) -> Answer | None:
+        found = make(shown)
+        return None if found is None else answer(found)
+
+    async def otherwise() -> Answer:
+        return answer(await hub.inbox.page(who, type=None, after=None, **asked))
+
+    future, make = begun
+    return Looking(future, answer_if_whole, otherwise)
+
+
+def _headers(path: str, query: PageQuery, found: Page) -> dict[str, str]:
     headers = {"X-Total-Count": str(found.total), "X-Unread-Count": str(found.unread)}
-    if link := next_link(request, query, count=found.count, total=found.total):
+    if link := next_link(path, query, count=found.count, total=found.total):
         headers[hdrs.LINK] = link
-    return answer_unless_known(request, found.body, headers)
+    return headers
+
+
+@lru_cache(maxsize=256)
+def _query(target: str) -> PageQuery | None:
+    """None: it would be refused."""
+    try:
+        return page_query(url_of(target).query)
+    except Refusal:
+        return None
+
+
+def _tag(known: str | None) -> str | None:
+    """What stands between the quotes of an `If-None-Match` with one of our tags; "" without any; None: that
+    takes more reading."""
+    if known is None:
+        return ""
+    found = _TAG.fullmatch(known)
+    return found[1] if found else None
 
 
 async def unread_count(request: web.Request, who: Principal) -> web.Response:
     """How many notifications the caller has not read."""
-    return answer_json({"count": await request.app[HUB].inbox.unread_count(who)})
+    return answer_json(_count(await request.app[HUB].inbox.unread_count(who)))
+
+
+def look_at_count(hub: Services, who: Principal, target: str, fields: Mapping[str, str]) -> Looking | None:
+    """The same, for the straight way."""
+    future, count = hub.inbox.begin_unread_count(who)
+    return Looking(future, lambda shown: Answer(dumps(_count(count(shown)))))
+
+
+def _count(unread: int) -> dict[str, int]:
+    return {"count": unread}
 
 
 async def one(request: web.Request, who: Principal) -> web.Response:

@@ -6,11 +6,14 @@ What comes out is safe to look up: no id holds a character that a database would
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
+from yarl import URL
 
 from hub.domain.access import Room
 from hub.domain.errors import Invalid, NotificationUnknown, RoomInvalid, ValidationFailed
@@ -66,9 +69,16 @@ def user_id(request: web.Request) -> str:
         raise ValidationFailed(f"id {message}", errors=[{"field": "id", "message": message}]) from None
 
 
-def page_query(request: web.Request) -> PageQuery:
+@lru_cache(maxsize=256)  # clients ask the same again and again
+def url_of(target: str) -> URL:
+    """Of a request's target that is a path, with or without a query."""
+    path, _, query = target.partition("?")
+    return URL.build(path=path, query_string=query, encoded=True)
+
+
+def page_query(query_string: Mapping[str, str]) -> PageQuery:
     """Raises `ValidationFailed` with every fault, or `CursorInvalid`. An empty parameter is none."""
-    given = {name: value for name, value in request.query.items() if value}
+    given = {name: value for name, value in query_string.items() if value}
     faults = Faults()
     type_ = given.get("type")
     if type_ is not None and not _TYPE.fullmatch(type_):
@@ -85,7 +95,7 @@ def page_query(request: web.Request) -> PageQuery:
     return query
 
 
-def next_link(request: web.Request, query: PageQuery, *, count: int, total: int) -> str | None:
+def next_link(path: str, query: PageQuery, *, count: int, total: int) -> str | None:
     """`Link: rel=next` (RFC 8288), or None on the last page. Carries the filters and no credential."""
     following = query.offset + count
     if count == 0 or following >= total or following > MAX_OFFSET:
@@ -103,7 +113,7 @@ def next_link(request: web.Request, query: PageQuery, *, count: int, total: int)
         for name, value in shown.items()
         if value is not None
     }
-    return f'<{request.path}?{urlencode(named)}>; rel="next"'
+    return f'<{path}?{urlencode(named)}>; rel="next"'
 
 
 def whole_number(request: web.Request, name: str, *, least: int, most: int, default: int) -> int:

@@ -17,6 +17,7 @@ from hub.domain.access import Admin, ApiKey, Principal
 from hub.web import credentials, middleware, server_log
 from hub.web.context import HUB, Services
 from hub.web.entrance import WARNED
+from hub.web.looks import Look
 from hub.web.origins import ORIGINS, Origins
 from hub.web.proxies import TRUSTED, networks
 from hub.web.straight import Read
@@ -32,7 +33,8 @@ class Route:
 
     `head`: whether HEAD is answered like GET; a stream has none. `development`: not there in production.
     `short`: many ask it, and its answer is one piece (see `hub.web.short`); its path has no parameters.
-    `straight`: reads what can be answered without a request object (see `hub.web.straight`).
+    `straight`: reads what can be answered without a request object (see `hub.web.straight`), and so does
+    `look` where something is shown (see `hub.web.looks`).
     """
 
     method: str
@@ -44,6 +46,7 @@ class Route:
     development: bool = False
     short: bool = False
     straight: Read | None = None
+    look: Look | None = None
 
 
 # What an application serves, for whoever describes it.
@@ -70,6 +73,7 @@ def user(
     *,
     development: bool = False,
     short: bool = False,
+    look: Look | None = None,
 ) -> Route:
     """For a user, with a token of theirs."""
 
@@ -84,6 +88,7 @@ def user(
         summary=summary,
         development=development,
         short=short,
+        look=look,
     )
 
 

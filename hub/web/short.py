@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 from aiohttp import EMPTY_PAYLOAD, HttpVersion11, hdrs, web
 from aiohttp.http import RawRequestMessage
 from multidict import CIMultiDict, CIMultiDictProxy
-from yarl import URL
 
 from hub.realtime.deadlines import Deadlines
+from hub.web.looks import Look, begin
+from hub.web.parameters import url_of
 from hub.web.routing import TABLE
 from hub.web.straight import Call, Read, Straight
 from hub.web.written import bytes_of
@@ -50,6 +51,7 @@ class Way(NamedTuple):
     handle: Handle
     match: web.UrlMappingMatchInfo
     straight: Read | None
+    look: Look | None
 
 
 class Whole(NamedTuple):
@@ -69,7 +71,7 @@ class Whole(NamedTuple):
     def message(self) -> RawRequestMessage:
         fields = [(found[1], found[2]) for line in self.lines if (found := _FIELD.fullmatch(line))]
         headers: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict(fields))
-        url = _url(self.target)
+        url = url_of(self.target)
         return RawRequestMessage(
             self.method, self.target, HttpVersion11, headers, (), False, None, False, False, url
         )
@@ -269,10 +271,14 @@ class Talk(asyncio.Protocol):
         self.task = asyncio.get_running_loop().create_task(self._answer(whole))
 
     def _straight(self, whole: Whole) -> Call | None:
-        read, names = whole.way.straight, whole.names
-        if read is None or names is None:
+        way, names, straight = whole.way, whole.names, self._way.straight
+        if names is None:
             return None
-        return self._way.straight.begin(read, whole.method, whole.path, names, whole.body, self._told)
+        if way.straight is not None:
+            return straight.begin(way.straight, whole.method, whole.path, names, whole.body, self._told)
+        if way.look is not None:
+            return begin(straight, way.look, whole.target, whole.path, names, self._told)
+        return None
 
     async def _answer(self, whole: Whole) -> None:
         """Runs in a task of its own, with what is bound to the request's context."""
@@ -332,10 +338,11 @@ class Talk(asyncio.Protocol):
 
 def _ways(app: web.Application) -> Iterable[tuple[str, Way]]:
     """Through the application's middlewares to the handlers of its routes, as aiohttp itself would go."""
-    short = {(route.method, route.path): route.straight for route in app[TABLE] if route.short}
+    short = {(route.method, route.path): route for route in app[TABLE] if route.short}
     for route in app.router.routes():
         path = route.resource.canonical if route.resource is not None else ""
-        if (route.method, path) not in short:
+        served = short.get((route.method, path))
+        if served is None:
             continue
         match = web.UrlMappingMatchInfo({}, route)
         match.add_app(app)
@@ -343,7 +350,7 @@ def _ways(app: web.Application) -> Iterable[tuple[str, Way]]:
         handle: Any = route.handler
         for middleware in reversed(app.middlewares):
             handle = partial(middleware, handler=handle)
-        yield path, Way(handle, match, short[route.method, path])
+        yield path, Way(handle, match, served.straight, served.look)
 
 
 # Clients send the same lines again and again.
@@ -370,9 +377,3 @@ def _length(given: str) -> int:
     if not _LENGTH.fullmatch(given):
         raise Doubtful
     return int(given)
-
-
-@lru_cache(maxsize=256)
-def _url(target: str) -> URL:
-    path, _, query = target.partition("?")
-    return URL.build(path=path, query_string=query, encoded=True)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -52,10 +53,10 @@ class Straight:
             return None
         if found is None:
             return None
-        call = Call(self, method, path, request_id(fields.get("x-request-id")), started, told)
+        call = Storing(self, method, path, request_id(fields.get("x-request-id")), started, told)
         try:
             if not self.hub.ingest.begin(*found, call):
-                call.wait_for(*found)
+                call.wait_for(partial(call.accept, *found))
         except Exception as fault:  # soon, not now: the next request may be waiting behind this one
             asyncio.get_running_loop().call_soon(call.fail, fault)
         return call
@@ -66,10 +67,9 @@ class Straight:
 
 
 class Call:
-    """One request under way. It is told the outcome by whoever stores it, and tells `told` the answer,
-    once."""
+    """One request under way. It is told the outcome, and tells `told` the answer, once."""
 
-    __slots__ = ("_id", "_method", "_path", "_started", "_straight", "_task", "_told", "_waiting")
+    __slots__ = ("_method", "_path", "_started", "_straight", "_task", "_told", "_waiting", "id")
 
     def __init__(
         self, straight: Straight, method: str, path: str, id: str, started: float, told: Told
@@ -77,16 +77,75 @@ class Call:
         self._straight = straight
         self._method = method
         self._path = path
-        self._id = id
+        self.id = id
         self._started = started
         self._told: Told | None = told
         self._task: asyncio.Task[None] | None = None
         self._waiting: asyncio.Future[None] | None = None
 
-    # -- how it is told: what `hub.store.group` calls ---------------------------------------------------
     def done(self) -> bool:
         return self._told is None
 
+    def cancel(self) -> None:
+        """Nobody waits for the answer any more, or there will be none."""
+        if self._task is not None:
+            self._task.cancel()
+        if self._told is not None:
+            self.finish(CLIENT_GONE, None)
+
+    def wait_for(self, answer: Callable[[], Awaitable[None]]) -> None:
+        """Something has to be looked up first: `answer` does, and ends this."""
+        self._task = asyncio.get_running_loop().create_task(self._wait_for(answer))
+
+    async def _wait_for(self, answer: Callable[[], Awaitable[None]]) -> None:
+        structlog.contextvars.bind_contextvars(request_id=self.id)  # for this task only
+        try:
+            await answer()
+        except asyncio.CancelledError:  # by the client that left, or because the hub ends
+            self.finish(CLIENT_GONE, None)
+            raise
+        except Exception as fault:
+            self.fail(fault)
+
+    def fail(self, fault: Exception) -> None:
+        """It was refused, or the hub made a mistake."""
+        if isinstance(fault, Refusal):
+            response = problems.answer(fault)
+        else:
+            with structlog.contextvars.bound_contextvars(request_id=self.id):
+                log.error("http.failed", method=self._method, route=self._path, exc_info=fault)
+            response = problems.answer_failure()
+        put_common(response.headers, self.id)
+        self.finish(response.status, bytes_of(response))
+
+    async def over(self) -> None:
+        """Returns when it has its answer."""
+        if self._told is not None:
+            self._waiting = self._waiting or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._waiting)
+
+    def finish(self, status: int, answer: bytes | None) -> None:
+        """The answer's bytes; None: there will be none."""
+        told, self._told = self._told, None
+        if told is None:
+            return
+        took = time.monotonic() - self._started
+        method, path, ms = self._method, self._path, round(took * 1000, 1)
+        self._straight.hub.traffic.answered(method, path, status, took)
+        self._straight.lines.info(
+            "http.answered", request_id=self.id, method=method, route=path, status=status, ms=ms
+        )
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+        told(answer)
+
+
+class Storing(Call):
+    """Of a request that is to be stored."""
+
+    __slots__ = ()
+
+    # What `hub.store.group` calls, beside `done` and `cancel`.
     def set_result(self, outcomes: list[Appended | Exception]) -> None:
         """It was stored, or was not."""
         [outcome] = outcomes
@@ -95,64 +154,13 @@ class Call:
         else:
             self.fail(outcome)
 
-    def cancel(self) -> None:
-        """Nobody waits for the answer any more, or there will be none."""
-        if self._task is not None:
-            self._task.cancel()
-        if self._told is not None:
-            self._end(CLIENT_GONE, None)
-
-    # -- what else can become of it ----------------------------------------------------------------------
-    def wait_for(self, draft: Draft, key: IdempotencyKey | None) -> None:
-        """Something has to be looked up first."""
-        self._task = asyncio.get_running_loop().create_task(self._accept(draft, key))
-
-    async def _accept(self, draft: Draft, key: IdempotencyKey | None) -> None:
-        structlog.contextvars.bind_contextvars(request_id=self._id)  # for this task only
-        try:
-            accepted = await self._straight.hub.ingest.accept(draft, key)
-        except asyncio.CancelledError:  # by the client that left, or because the hub ends
-            self._end(CLIENT_GONE, None)
-            raise
-        except Exception as fault:
-            self.fail(fault)
-        else:
-            self._accepted(accepted.body, accepted.replayed)
-
-    def fail(self, fault: Exception) -> None:
-        """It was refused, or the hub made a mistake."""
-        if isinstance(fault, Refusal):
-            response = problems.answer(fault)
-        else:
-            with structlog.contextvars.bound_contextvars(request_id=self._id):
-                log.error("http.failed", method=self._method, route=self._path, exc_info=fault)
-            response = problems.answer_failure()
-        put_common(response.headers, self._id)
-        self._end(response.status, bytes_of(response))
-
-    async def over(self) -> None:
-        """Returns when it has its answer."""
-        if self._told is not None:
-            self._waiting = self._waiting or asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._waiting)
+    async def accept(self, draft: Draft, key: IdempotencyKey | None) -> None:
+        accepted = await self._straight.hub.ingest.accept(draft, key)
+        self._accepted(accepted.body, accepted.replayed)
 
     def _accepted(self, body: bytes, replayed: bool) -> None:
         if self._told is not None:
-            self._end(202, self._straight.accepted(self._id, body, replayed=replayed))
-
-    def _end(self, status: int, answer: bytes | None) -> None:
-        told, self._told = self._told, None
-        if told is None:
-            return
-        took = time.monotonic() - self._started
-        method, path, ms = self._method, self._path, round(took * 1000, 1)
-        self._straight.hub.traffic.answered(method, path, status, took)
-        self._straight.lines.info(
-            "http.answered", request_id=self._id, method=method, route=path, status=status, ms=ms
-        )
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-        told(answer)
+            self.finish(202, self._straight.accepted(self.id, body, replayed=replayed))
 
 
 def _accepted(replayed: bool) -> web.Response:

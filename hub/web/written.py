@@ -29,16 +29,18 @@ def bytes_of(response: web.StreamResponse) -> bytes:
 
 
 class Form:
-    """Answers that are like `response`, each with an id and a body of its own."""
+    """Answers that are like `response`, each with an id, a body and perhaps some header lines of its own."""
 
     def __init__(self, response: web.Response) -> None:
         self._head = _head(response)
+        self._length = b"" if response.status in _BODILESS else b"Content-Length: %d\r\n"
 
-    def filled(self, id: str, body: bytes) -> bytes:
-        return b"%bX-Request-Id: %b\r\nContent-Length: %d\r\nDate: %b\r\nServer: %b\r\n\r\n%b" % (
+    def filled(self, id: str, body: bytes, lines: bytes = b"") -> bytes:
+        return b"%b%bX-Request-Id: %b\r\n%bDate: %b\r\nServer: %b\r\n\r\n%b" % (
             self._head,
+            lines,
             id.encode(),
-            len(body),
+            self._length and self._length % len(body),
             rfc822_formatted_time().encode(),
             _SERVER,
             body,

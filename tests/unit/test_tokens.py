@@ -338,3 +338,52 @@ def test_no_mutation_of_a_token_is_accepted_as_somebody_else(place: int, char: s
     # The last character of a base64 signature has unused bits: the same signature, spelt differently.
     assert (who.user, who.roles) == ("42", ("CUSTOMER",))
     assert mutated == token or place == len(token) - 1
+
+
+# -- who is known already ---------------------------------------------------------------------------------
+async def test_who_is_known_already_is_whom_verifying_would_find() -> None:
+    service, token = tokens(), signed(claims(sid="s1", roles=["ADMIN"]))
+    assert service.known_principal(token) is None
+    who = await service.principal(token)
+    assert service.known_principal(token) == who
+    assert service.known_principal(token[:-2] + "xx") is None
+    for nonsense in ("", "a.b.c", "x" * 9000, "." * 5, signed(claims(), SECRET * 2)):
+        assert service.known_principal(nonsense) is None
+
+
+async def test_nobody_is_known_whose_token_is_over_or_was_called_back() -> None:
+    now, revoked = [time.time()], [False]
+
+    def require_valid(who: Principal) -> None:
+        if revoked[0]:
+            raise TokenRevoked("revoked")
+
+    service, token = tokens(require_valid=require_valid, clock=lambda: now[0]), signed(claims())
+    await service.principal(token)
+    assert service.known_principal(token) is not None
+    revoked[0] = True
+    assert service.known_principal(token) is None
+    revoked[0] = False
+    now[0] += 600 + 31
+    assert service.known_principal(token) is None
+
+
+async def test_who_is_known_without_a_session_gets_none_that_nobody_can_send_to() -> None:
+    service, token = tokens(), signed(claims())
+    assert (await service.principal(token)).session
+    known = service.known_principal(token)
+    assert known is not None
+    assert (known.user, known.session) == ("42", "")
+
+
+async def test_a_key_that_should_be_asked_for_again_makes_nobody_known(tmp_path: Any) -> None:
+    key, clock = ec.generate_private_key(ec.SECP256R1()), [0.0]
+    jwks = _jwks(tmp_path / "jwks.json", ("k1", key))
+    source = KeySource(secret=SECRET, algorithms=["ES256"], jwks=jwks, clock=lambda: clock[0])
+    header = {"alg": "ES256", "kid": "k1"}
+    assert source.known(header) is None
+    assert source.known({"alg": "HS256"}) is None
+    found = await source.find(header)
+    assert source.known(header) is found
+    clock[0] = 601.0
+    assert source.known(header) is None

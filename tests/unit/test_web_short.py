@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -18,8 +18,9 @@ from hub.web import short
 from hub.web.routes import ROUTES
 from hub.web.routing import Route, backend
 from tests.buses import eventually
-from tests.doors import Doors, doors
-from tests.realtime import Raw, on_both_loops
+from tests.doors import doors
+from tests.realtime import on_both_loops
+from tests.talks import answered, talking
 
 GOOD = b'{"type":"test","to":"user:1"}'
 COMMON = ("Host: hub", "Authorization: Bearer hub_acme")
@@ -32,28 +33,6 @@ def request(
     if body:
         head.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*head, "", ""]).encode("latin-1") + body
-
-
-async def answered(raw: Raw) -> bytes:
-    """One answer, without what differs from one to the next."""
-    head = await raw.read_until(b"\r\n\r\n")
-    size = next((int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length:")), 0)
-    body = b""
-    while len(body) < size:
-        more = await raw.read_some(size - len(body))
-        assert more, "the server hung up in the middle of a body"
-        body += more
-    kept = [line for line in head.split(b"\r\n") if not line.startswith((b"X-Request-Id:", b"Date:"))]
-    return b"\r\n".join(sorted(kept)) + body
-
-
-@asynccontextmanager
-async def talking(web: Doors) -> AsyncIterator[Raw]:
-    raw = await Raw.open(web.port)
-    try:
-        yield raw
-    finally:
-        raw.close()
 
 
 @pytest.mark.parametrize(
