@@ -35,7 +35,7 @@ def require_room(tenant: str, text: object) -> str:
         known = ", ".join(f"{kind}:" for kind in KINDS)
         raise RoomInvalid(f"not a room: {str(text)[:80]!r} (a room is one of {known} and a name)")
     if text.startswith("tenant:") and text[7:] != tenant:
-        raise RoomInvalid(f"tenant room of another tenant: {text[7:][:64]!r}")
+        raise RoomInvalid(f"the room of another tenant: {text[7:][:64]!r}")
     return text
 
 

@@ -125,6 +125,10 @@ class ValidationFailed(Invalid):
 
     code, status, title = "validation_failed", 422, "The request has invalid fields"
 
+    def __init__(self, detail: str = "", *, errors: Sequence[Mapping[str, Any]] = ()) -> None:
+        lines = detail or "; ".join(f"{fault['field']} {fault['message']}".strip() for fault in errors)
+        super().__init__(lines if len(lines) <= 500 else f"{lines[:500]}...", errors=errors)
+
 
 class TypeUnknown(Invalid):
     """The type is not registered and `HUB_CUSTOM_TYPES` is off, or the text is no type's name.

@@ -171,6 +171,15 @@ class Registry:
     def find(self, name: str) -> EventType | None:
         return self._names.get(name)
 
+    def canonical(self, name: str) -> str:
+        """The type's own name for an alias or a wire name; whatever else is itself."""
+        found = self._names.get(name)
+        return name if found is None else found.name
+
+    def wanted(self, patterns: Iterable[str]) -> tuple[str, ...] | None:
+        """What a connection wants, as patterns of canonical names. None: all."""
+        return tuple(map(self.canonical, patterns)) or None
+
     def custom(self, name: str) -> EventType:
         """A type nobody registered: in-app only."""
         return EventType(name=name, wire=name, known=False)

@@ -142,14 +142,16 @@ def revoke(body: Any, *, now: datetime) -> Revoke:
 
 def broadcast(body: Any, *, tenant: str, options: WebOptions) -> Draft:
     """Raises `ValidationFailed`."""
-    given = {key: value for key, value in bodies.require_object(body).items() if key != "role"}
+    given = dict(bodies.require_object(body))
+    meant = given.pop("to", None) is not None
     faults = Faults()
-    form = read(BroadcastBody, body, faults)
-    if "to" in given:
+    form = read(BroadcastBody, given, faults)
+    if meant:
         faults.add("to", "is not a known field: a broadcast goes to the tenant, or to a role")
     faults.require_none()
     assert form is not None
     to = f"role:{form.role}" if form.role is not None else f"tenant:{tenant}"
+    given.pop("role", None)
     return bodies.notification({"type": BROADCAST_TYPE, **given, "to": to}, tenant=tenant, options=options)
 
 

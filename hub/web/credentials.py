@@ -94,7 +94,9 @@ async def principal_of(
         return await hub.tokens.redeem(_ascii(given.ticket))
     if hub.options.token_in_query and given.token:
         return await hub.tokens.principal(_ascii(given.token))
-    raise TokenMissing("no token: send one as Authorization: Bearer, as the cookie, or as ?ticket=")
+    raise TokenMissing(
+        "no token: send one as Authorization: Bearer, as Socket.IO's auth.token, as the cookie or as ?ticket="
+    )
 
 
 async def backend(request: web.Request, scope: str) -> ApiKey:
@@ -155,7 +157,7 @@ def tenant_named(header: str | None, key: ApiKey | Admin, body: Any) -> str:
     named = {text for text in (header, said) if text is not None}
     if key.tenant is not None:
         if named - {key.tenant}:
-            raise TenantForbidden("this API key belongs to another tenant")
+            raise TenantForbidden("the caller belongs to another tenant")
         return key.tenant
     if len(named) > 1:
         raise _tenant_fault("differs from the header X-Tenant-Id")

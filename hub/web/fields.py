@@ -47,12 +47,12 @@ _WORDS = {
     "missing": "is required",
     "extra_forbidden": "is not a known field",
     "string_type": "must be text",
-    "string_too_short": "must have at least {min_length} characters",
+    "string_too_short": "may not be empty",  # nothing has a longer minimum
     "string_too_long": "may have at most {max_length} characters",
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "list_type": "must be a list",
-    "too_short": "must have at least {min_length} entries",
+    "too_short": "may not be empty",
     "too_long": "may have at most {max_length} entries",
     "float_type": "must be a number",
     "int_type": "must be a whole number",
@@ -85,9 +85,7 @@ class Faults:
     def require_none(self) -> None:
         """Raises `ValidationFailed` with all of them."""
         if self.errors:
-            lines = "; ".join(f"{fault['field']} {fault['message']}".strip() for fault in self.errors)
-            detail = lines if len(lines) <= 500 else f"{lines[:500]}..."
-            raise ValidationFailed(detail, errors=self.errors)
+            raise ValidationFailed(errors=self.errors)
 
 
 def read(form: type[Model], value: Any, faults: Faults, *, prefix: str = "") -> Model | None:
@@ -99,7 +97,8 @@ def read(form: type[Model], value: Any, faults: Faults, *, prefix: str = "") -> 
         return form.model_validate(value)
     except ValidationError as wrong:
         for error in wrong.errors(include_url=False, include_input=False):
-            path = ".".join(str(part) for part in (*([prefix] if prefix else []), *error["loc"]))
+            place = [part for part in error["loc"] if part != "[key]"]  # pydantic's word for a name itself
+            path = ".".join(str(part) for part in (*([prefix] if prefix else []), *place))
             faults.add(path[:200], _word(error))
         return None
 

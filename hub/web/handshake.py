@@ -61,9 +61,9 @@ def rooms(auth: Mapping[str, Any]) -> list[str]:
     return _list(auth, "rooms", MAX_ROOMS)
 
 
-def types(auth: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Patterns of event types; None: all."""
-    return tuple(_list(auth, "types", MAX_TYPES)) if "types" in auth else None
+def types(auth: Mapping[str, Any]) -> list[str]:
+    """Patterns of event types; none: all."""
+    return _list(auth, "types", MAX_TYPES)
 
 
 def profile(auth: Mapping[str, Any]) -> Profile:

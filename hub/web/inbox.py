@@ -28,7 +28,7 @@ async def page(request: web.Request, who: Principal) -> web.Response:
         who,
         read=query.read,
         archived=query.archived,
-        type=query.type,
+        type=query.type and request.app[HUB].registry.canonical(query.type),
         limit=query.limit,
         offset=query.offset,
         after=query.after,

@@ -80,13 +80,10 @@ def page_query(query_string: Mapping[str, str]) -> PageQuery:
     """Raises `ValidationFailed` with every fault, or `CursorInvalid`. An empty parameter is none."""
     given = {name: value for name, value in query_string.items() if value}
     faults = Faults()
-    type_ = given.get("type")
-    if type_ is not None and not _TYPE.fullmatch(type_):
-        faults.add("type", "must be the name of a type, such as booking.created")
     query = PageQuery(
         read=_flag(given.get("read"), "read", faults),
         archived=_flag(given.get("archived"), "archived", faults),
-        type=type_,
+        type=type_named(given, faults),
         limit=_number(given.get("limit"), "limit", faults, least=1, most=MAX_LIMIT, default=DEFAULT_LIMIT),
         offset=_number(given.get("offset"), "offset", faults, least=0, most=MAX_OFFSET, default=0),
         after=Cursor.parse(given["after"]) if "after" in given else None,
@@ -95,10 +92,19 @@ def page_query(query_string: Mapping[str, str]) -> PageQuery:
     return query
 
 
+def type_named(given: Mapping[str, str], faults: Faults) -> str | None:
+    """The filter `type`: a name or an alias, no pattern."""
+    name = given.get("type")
+    if name is not None and not _TYPE.fullmatch(name):
+        faults.add("type", "must be the name of a type, such as booking.created")
+    return name
+
+
 def next_link(path: str, query: PageQuery, *, count: int, total: int) -> str | None:
     """`Link: rel=next` (RFC 8288), or None on the last page. Carries the filters and no credential."""
     following = query.offset + count
-    if count == 0 or following >= total or following > MAX_OFFSET:
+    # `total` knows nothing of `after`, so it is the short page that says it is the last.
+    if count < query.limit or following >= total or following > MAX_OFFSET:
         return None
     shown: dict[str, Any] = {
         "read": query.read,

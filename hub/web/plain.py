@@ -50,7 +50,7 @@ class Plain:
         sessions = self._services.sessions
         await sessions.admit(who)
         extra = sessions.topics(who, words(request, "rooms"))
-        types = tuple(words(request, "types")) or None
+        types = self._services.registry.wanted(words(request, "types"))
         cursor = request.query.get("cursor") or asked_cursor(request)
         ready: asyncio.Future[Conversation | None] = asyncio.get_running_loop().create_future()
 

@@ -19,8 +19,9 @@ from hub.domain.events import CHANNELS
 from hub.services.reports import Rows
 from hub.store.reports import Place, Wanted
 from hub.web.answers import answer_json
+from hub.web.context import HUB
 from hub.web.fields import Faults
-from hub.web.parameters import DEFAULT_LIMIT, MAX_LIMIT, whole_number
+from hub.web.parameters import DEFAULT_LIMIT, MAX_LIMIT, type_named, whole_number
 
 MAX_SLOTS = 1000
 DEFAULT_SPAN = timedelta(days=1)
@@ -46,12 +47,11 @@ def wanted(request: web.Request) -> Wanted:
         faults.add("channel", f"must be one of {', '.join(CHANNELS)}")
     if status is not None and status not in _WORDS:
         faults.add("status", f"must be one of {', '.join(_WORDS)}")
-    if len(type_ := given.get("type", "")) > 160:
-        faults.add("type", "must be the name of a type, such as booking.created")
+    type_ = type_named(given, faults)
     faults.require_none()
     return Wanted(
         user=user,
-        type=type_ or None,
+        type=type_ and request.app[HUB].registry.canonical(type_),
         channel=channel,
         statuses=None if status is None else (_WORDS[status],),
         since=since,

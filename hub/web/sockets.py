@@ -140,7 +140,7 @@ class Sockets:
             asked = auth if isinstance(auth, dict) else {}
             given = handshake.presented(environ)
             who = await principal_of(self._services, given, handshake=handshake.token(asked))
-            profile, types = handshake.profile(asked), handshake.types(asked)
+            profile, types = handshake.profile(asked), self._services.registry.wanted(handshake.types(asked))
             extra = self._services.sessions.topics(who, handshake.rooms(asked))
             guest = Guest(who, handshake.cursor(asked, "cursor"), extra, profile.recovery)
             if profile.recovery and asked.get("pid") is not None:

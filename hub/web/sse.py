@@ -69,7 +69,7 @@ class Sse:
         sessions = self._services.sessions
         await sessions.admit(who)
         extra = sessions.topics(who, words(request, "rooms"))
-        types = tuple(words(request, "types")) or None
+        types = self._services.registry.wanted(words(request, "types"))
         cursor, profile = asked_cursor(request), profile_of(request, path)
         id = secrets.token_urlsafe(15)
         link = self._begin(request, id, place)

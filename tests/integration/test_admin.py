@@ -156,6 +156,8 @@ async def test_a_broadcast_reaches_the_tenant_or_a_role(living: Start) -> None:
         status, answer = await hub.user("POST", path, admin, json={"role": "STAFF", "type": "reminder"})
         assert (await staff.wait("reminder"))["room"] == "role:STAFF"
         assert not guest.all("reminder")
+        status, answer = await hub.user("POST", path, admin, json={"to": "user:42"})
+        assert [fault["field"] for fault in answer["errors"]] == ["to"]
     notes = await audit(hub)
     assert notes == [
         ("user:1", "notification.broadcast", "tenant:acme"),

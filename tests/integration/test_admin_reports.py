@@ -101,6 +101,7 @@ async def test_the_log_is_filtered(living: Start, url: str) -> None:
         ({"userId": "7"}, 2),
         ({"userId": "nobody"}, 0),
         ({"type": "payment.failed"}, 2),
+        ({"type": "PAYMENT_FAILED"}, 2),
         ({"channel": "email"}, 2),
         ({"channel": "inApp", "userId": "42"}, 3),
         ({"status": "dead"}, 1),

@@ -62,14 +62,22 @@ async def test_auth_types_filters_live_and_replayed_events_alike(living: Start) 
     await ear.close()
     for kind in ("payment.received", "booking.created"):
         await hub.notify(kind, "user:42")
-    again = Ear(hub.url, hub.token("42"), types=["booking.*"], cursor=cursor)
+    again = Ear(hub.url, hub.token("42"), types=["booking.*", "nearby-job"], cursor=cursor)
     said = await again.open()
-    for kind in ("payment.due", "booking.updated"):
+    for kind in ("payment.due", "job.nearby", "booking.updated"):
         await hub.notify(kind, "user:42")
     await again.wait("booking.updated")
     await again.close()
     assert said["replayed"] == 1
-    assert [item["type"] for item in again.all("notification:new")] == ["booking.created", "booking.updated"]
+    got = [item["type"] for item in again.all("notification:new")]
+    assert got == ["booking.created", "job.nearby", "booking.updated"]  # the second by its name on the wire
+
+
+async def test_an_empty_list_of_types_filters_nothing(living: Start) -> None:
+    hub = await living()
+    async with Ear(hub.url, hub.token("42"), types=[]) as ear:
+        await hub.notify("booking.created", "user:42")
+        await ear.wait("booking.created")
 
 
 async def test_a_client_gets_only_what_its_rooms_get_and_never_what_excludes_it(living: Start) -> None:

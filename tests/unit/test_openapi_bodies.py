@@ -61,7 +61,7 @@ JUDGED_ELSEWHERE = {
 # What a schema cannot say, as the words of a refusal: each stands in the description too.
 REASONS = re.compile(
     r"must be later than sendAt|is a name of the protocol itself|may not be a \w+: link"
-    r"|is tenant room of another tenant|is a second user object|is a second place|must be a time zone"
+    r"|is the room of another tenant|is a second user object|is a second place|must be a time zone"
     r"|lies in the future|must name one of|differs from the id in the path|may have at most \d+ bytes"
     r"|must be an ISO 8601 time|must be a phone number"
 )

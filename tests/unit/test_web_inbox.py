@@ -49,6 +49,9 @@ QUERIES = [
     ("read=true", {"read": True}),
     ("read=0&archived=False", {"read": False, "archived": False}),
     ("type=booking.created", {"type": "booking.created"}),
+    ("type=BOOKING_CREATED", {"type": "booking.created"}),
+    ("type=nearby-job", {"type": "job.nearby"}),
+    ("type=room.cleaned", {"type": "room.cleaned"}),
     ("limit=100&offset=40", {"limit": 100, "offset": 40}),
     ("after=k3f9:1042", {"after": Cursor("k3f9", 1042)}),
     ("read=&type=&after=", {}),
@@ -99,6 +102,7 @@ async def test_the_next_page_keeps_the_filters_and_drops_the_token(web: Doors) -
     assert link == f'<{path}>; rel="next"'
     web.hub.shown = Page(items(5), total=35, unread=0)
     assert "Link" not in (await web.get("/notifications?limit=10&offset=30", headers=USER)).headers
+    assert "Link" not in (await web.get("/notifications?limit=10&after=e:5", headers=USER)).headers
 
 
 async def test_a_client_that_has_the_page_gets_304(web: Doors) -> None:

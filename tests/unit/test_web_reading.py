@@ -9,7 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hub.domain.errors import JsonInvalid, RateLimited, Refusal, Unauthorized, all_refusals
+from hub.domain.errors import (
+    JsonInvalid,
+    RateLimited,
+    Refusal,
+    Unauthorized,
+    ValidationFailed,
+    all_refusals,
+)
 from hub.web import problems
 from hub.web.idempotency import fingerprint
 from hub.web.reading import measure, parse
@@ -128,6 +135,14 @@ def test_every_refusal_is_one_shape(kind: type[Refusal]) -> None:
 @pytest.mark.parametrize(("seconds", "whole"), [(None, 1), (0, 1), (0.01, 1), (1, 1), (1.2, 2), (60, 60)])
 def test_retry_after_is_whole_seconds_and_at_least_one(seconds: float | None, whole: int) -> None:
     assert problems.retry_after(RateLimited(retry_after=seconds)) == whole
+
+
+def test_faults_say_by_themselves_what_is_wrong() -> None:
+    faults = [
+        {"field": "expiresAt", "message": "lies in the past"},
+        {"field": "to", "message": "is required"},
+    ]
+    assert ValidationFailed(errors=faults).detail == "expiresAt lies in the past; to is required"
 
 
 def test_the_table_names_each_route_once_and_says_what_it_does() -> None:

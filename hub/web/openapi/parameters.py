@@ -45,7 +45,7 @@ PAGE = (LIMIT, AFTER_PLACE)
 
 # Of streams and sockets.
 ROOMS = query("rooms", LIST, "`topic:` rooms to join at once")
-TYPES = query("types", LIST, "patterns such as `booking.*`: only events of these types")
+TYPES = query("types", LIST, "patterns such as `booking.*`, names or aliases: only events of these types")
 LAST_ID = header("Last-Event-ID", text(maxLength=MAX_CURSOR), "replay everything after this cursor first")
 LAST_ID_QUERY = query("lastEventId", text(maxLength=MAX_CURSOR), "the same; the header wins")
 FORMAT = query(

@@ -156,7 +156,7 @@ AUTH: Schema = record(
         "token": text("the JWT"),
         "cursor": CURSOR | {"description": "replay everything after this place first"},
         "events": words(("both", "generic", "typed"), "how notifications are named"),
-        "types": many(text(), "patterns such as `booking.*`"),
+        "types": many(text(), "patterns such as `booking.*`, names or aliases"),
         "rooms": many(text(), "`topic:` rooms to join at once"),
         "recovery": flag("be recoverable: the answer has a `pid`, and stored events end in their cursor"),
         "pid": text("of the connection to come back to; stock clients send it by themselves"),
