@@ -2,7 +2,7 @@
 // dashboard at /admin, the description of the API at /docs). The client stands there too, as a module for pages
 // without a bundler.
 import { defineConfig } from "vitest/config";
-import { here, slim, tight } from "./vite.shared.ts";
+import { checks, here, slim, tight } from "./vite.shared.ts";
 
 export default defineConfig({
   root: here("pages"),
@@ -14,6 +14,7 @@ export default defineConfig({
     license: { fileName: "licenses.md" },
     chunkSizeWarningLimit: 2500, // Swagger UI is one piece
     rollupOptions: {
+      checks,
       input: {
         index: here("pages/index.html"),
         admin: here("pages/admin.html"),

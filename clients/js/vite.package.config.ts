@@ -1,6 +1,6 @@
 // What is published: modules for bundlers, with socket.io-client inside and React and Vue left outside.
 import { defineConfig } from "vite";
-import { here, slim, tight } from "./vite.shared.ts";
+import { checks, here, slim, tight } from "./vite.shared.ts";
 
 export default defineConfig({
   publicDir: false,
@@ -23,6 +23,7 @@ export default defineConfig({
       formats: ["es"],
     },
     rollupOptions: {
+      checks,
       external: ["react", "vue"],
       output: { minify: true, entryFileNames: "[name].js", chunkFileNames: "chunks/[name]-[hash].js" },
     },

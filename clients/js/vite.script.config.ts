@@ -1,6 +1,6 @@
 // One file for a script tag, old browsers included: everything, as `Hub`. Stands in the package and at /static/hub.js.
 import { defineConfig } from "vite";
-import { here, slim, tight } from "./vite.shared.ts";
+import { checks, here, slim, tight } from "./vite.shared.ts";
 
 export default defineConfig({
   publicDir: false,
@@ -11,6 +11,6 @@ export default defineConfig({
     target: "es2015",
     minify: true,
     lib: { entry: here("src/everything.ts"), formats: ["iife"], name: "Hub", fileName: () => "hub.js" },
-    rollupOptions: { output: { codeSplitting: false } },
+    rollupOptions: { checks, output: { codeSplitting: false } },
   },
 });

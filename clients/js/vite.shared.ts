@@ -4,6 +4,9 @@ import type { Plugin } from "vite";
 
 export const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
+/** A slow machine is nothing that its owner has to be warned of. */
+export const checks = { bundlerTimings: false };
+
 const ENGINE = here("node_modules/engine.io-client/build/esm");
 // As much of engine.io-client as stands behind a WebSocket.
 const FACADE = `
