@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from contextlib import ExitStack
 
 from benchmarks.generator import Figures, Generator
 from benchmarks.requests import KEY, ask

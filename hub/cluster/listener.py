@@ -9,15 +9,14 @@ file does not know what the messages mean.
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 import time
 from collections.abc import Callable, Iterator
 
+import hiredis
 import structlog
-from redis.asyncio.connection import AbstractConnection
 
-from hub.cluster.link import Pace, connect, new_connection
+from hub.cluster.link import Line, Pace, connect, new_connection
 
 CHANNELS_PER_COMMAND = 500
 
@@ -52,7 +51,7 @@ class Listener:
         self._wake = asyncio.Event()
         self._attempted = asyncio.Event()
         self._heard = 0.0
-        self._closing = False
+        self._fault: Exception | None = None  # what has ended the connection
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -61,7 +60,6 @@ class Listener:
         await self._attempted.wait()
 
     async def close(self) -> None:
-        self._closing = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -97,11 +95,8 @@ class Listener:
             try:
                 await self._session()
             # Whatever it was, listening goes on with a new connection.
-            except* Exception as group:
-                reason = group.exceptions[0]
-            if self._closing:
-                # A task group that was failing anyway has swallowed the cancellation.
-                return
+            except Exception as error:
+                reason = error
             if self.connected:
                 failures = 0
                 self.reconnects += 1
@@ -117,35 +112,41 @@ class Listener:
 
     async def _session(self) -> None:
         connection = new_connection(self._url, "hub-listener", self._pace)
+        line: Line | None = None
+        self._fault = None
         try:
-            await connect(connection, self._pace)
+            line = await connect(connection, self._pace, self._hear, self._fail)
             self._heard = time.monotonic()
             self._unconfirmed = set(self._wanted)
             self._changed = dict.fromkeys(self._wanted)
-            self._wake.set()
-            async with asyncio.TaskGroup() as both:
-                both.create_task(self._read(connection), name="bus-listener-read")
-                both.create_task(self._write(connection), name="bus-listener-write")
+            await self._keep(line)
         finally:
+            if line is not None:
+                line.close()
             await connection.disconnect(nowait=True)
 
-    async def _read(self, connection: AbstractConnection) -> None:
-        while True:
-            reply = await connection.read_response(disable_decoding=True, timeout=math.inf)
-            self._heard = time.monotonic()
-            match reply:
-                case [b"message", channel, data]:
-                    self._receive(channel, data)
-                case [b"subscribe", channel, _]:
-                    self._confirm(channel)
-                case [b"unsubscribe", _, _]:
-                    self._complete()
+    def _hear(self, reply: object) -> None:
+        self._heard = time.monotonic()
+        match reply:
+            case [b"message", bytes(channel), bytes(data)]:
+                self._receive(channel, data)
+            case [b"subscribe", bytes(channel), _]:
+                self._confirm(channel)
+            case [b"unsubscribe", _, _]:
+                self._complete()
 
-    async def _write(self, connection: AbstractConnection) -> None:
-        """Tells the server what changed, pings it, and raises ConnectionError when it is silent."""
+    def _fail(self, error: Exception) -> None:
+        self._fault = error
+        self._wake.set()
+
+    async def _keep(self, line: Line) -> None:
+        """Tells the server what changed, and pings it. Raises what has ended the line, or ConnectionError
+        when the server is silent."""
         pace = self._pace
         ping_at = time.monotonic() + pace.ping
         while True:
+            if self._fault is not None:
+                raise self._fault
             now = time.monotonic()
             silent_at = self._heard + pace.silence
             if now >= silent_at:
@@ -155,10 +156,7 @@ class Listener:
                 commands.append((b"PING",))
                 ping_at = now + pace.ping
             if commands:
-                async with asyncio.timeout(pace.silence):
-                    await connection.send_packed_command(
-                        connection.pack_commands(commands), check_health=False
-                    )
+                line.write(b"".join([hiredis.pack_command(command) for command in commands]))  # type: ignore[arg-type]
             try:
                 async with asyncio.timeout(max(0.0, min(ping_at, silent_at) - time.monotonic())):
                     await self._wake.wait()

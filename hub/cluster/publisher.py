@@ -1,7 +1,7 @@
 """Publishing to Redis: everything that waits goes out in one write, and nobody waits for it.
 
 `put` only queues. One task takes the queue once per event-loop tick, packs what is for the same channel
-into one message, writes all as one pipeline on its own connection and reads the replies within a
+into one message, writes all as one pipeline on its own connection and waits for the replies, until a
 deadline. When that fails, a breaker opens: for a moment records are dropped at once, then one batch is
 tried. Dropping is allowed here (the receivers find events that never arrived in SQL) and counted. This
 file does not know what the bytes mean.
@@ -19,7 +19,7 @@ import hiredis
 import structlog
 from redis.asyncio.connection import AbstractConnection
 
-from hub.cluster.link import Pace, connect, new_connection
+from hub.cluster.link import Line, Pace, connect, new_connection
 from hub.cluster.parcel import Part
 
 QUEUE_RECORDS = 10_000
@@ -48,6 +48,9 @@ class Publisher:
         self.dropped = 0
         self._pace = pace
         self._connection: AbstractConnection = new_connection(url, "hub-publisher", pace)
+        self._line: Line | None = None
+        self._owed = 0  # replies to what was written last
+        self._replied: asyncio.Future[None] | None = None
         self._pack = pack
         self._queue: deque[Batch] = deque()
         self._records = self._bytes = 0  # in the queue
@@ -69,7 +72,7 @@ class Publisher:
             self._task.cancel()
             await asyncio.wait([self._task])
         self._drop_queue()
-        await self._connection.disconnect(nowait=True)
+        await self._hang_up()
 
     def put(self, channel: bytes, part: Part) -> None:
         """Queues one record. Never blocks, never raises: what cannot be queued is dropped."""
@@ -112,16 +115,32 @@ class Publisher:
                     self._recovered()
 
     async def _send(self, commands: Sequence[bytes]) -> None:
-        connection = self._connection
-        # Something to read although nothing was asked: the server has closed the connection.
-        if connection.is_connected and await connection.can_read():
-            await connection.disconnect(nowait=True)
-        if not connection.is_connected:
-            await connect(connection, self._pace)
-        async with asyncio.timeout(self._pace.publish):
-            await connection.send_packed_command(b"".join(commands), check_health=False)
-            for _ in commands:
-                await connection.read_response(timeout=math.inf)
+        if self._line is None or not self._line.open:
+            await self._hang_up()
+            self._line = await connect(self._connection, self._pace, self._heard, self._lost)
+        loop = asyncio.get_running_loop()
+        self._owed, self._replied = len(commands), loop.create_future()
+        late = TimeoutError(f"no answer in {self._pace.publish:g} s")
+        deadline = loop.call_later(self._pace.publish, self._lost, late)
+        try:
+            self._line.write(b"".join(commands))
+            await self._replied
+        finally:
+            deadline.cancel()
+
+    def _heard(self, reply: object) -> None:
+        self._owed -= 1
+        if self._owed == 0 and self._replied is not None and not self._replied.done():
+            self._replied.set_result(None)
+
+    def _lost(self, error: Exception) -> None:
+        if self._replied is not None and not self._replied.done():
+            self._replied.set_exception(error)
+
+    async def _hang_up(self) -> None:
+        if self._line is not None:
+            self._line.close()
+        await self._connection.disconnect(nowait=True)
 
     async def _rest(self, error: Exception) -> None:
         """Opens the breaker: nothing is tried for a while, and what waits is dropped."""
@@ -131,7 +150,7 @@ class Publisher:
             self._failing = True
             reason = f"{type(error).__name__}: {error}"
             log.warning("cannot publish to Redis, dropping", action="bus.publish_failed", error=reason)
-        await self._connection.disconnect(nowait=True)
+        await self._hang_up()
 
     def _recovered(self) -> None:
         if self._failing:
