@@ -53,7 +53,9 @@ class Frame:
     """One event. Immutable to its users; keeps the bytes it has been asked for."""
 
     __slots__ = (
-        "_bytes",
+        "_data",
+        "_first",
+        "_others",
         "_packets",
         "_render",
         "_wanted",
@@ -67,7 +69,6 @@ class Frame:
 
     def __init__(
         self,
-        *,
         type: str,
         wire: str,
         inbox: bool,
@@ -84,8 +85,11 @@ class Frame:
         self.cursor = cursor
         self.args: tuple[bytes, ...] = (body,)
         self._render = render
-        self._bytes: dict[Profile, bytes] = {}
-        self._packets: dict[Profile, tuple[str, ...]] | None = None  # most frames are never asked for them
+        # What has been asked for: mostly the bytes of one profile.
+        self._first: Profile | None = None
+        self._data = b""
+        self._others: dict[Profile, bytes] | None = None
+        self._packets: dict[Profile, tuple[str, ...]] | None = None
         self._wanted: dict[tuple[str, ...], bool] | None = None
 
     @classmethod
@@ -99,7 +103,7 @@ class Frame:
     ) -> Self:
         """An event with any arguments, each already JSON, that is not in the log."""
         body = args[-1] if args else b"null"
-        frame = cls(type=name, wire=name, inbox=False, body=body, cursor=cursor, render=render)
+        frame = cls(name, name, False, body, cursor, render)
         frame.type = None
         frame.args = tuple(args)
         return frame
@@ -122,9 +126,16 @@ class Frame:
 
     def bytes_for(self, profile: Profile) -> bytes:
         """What is written to a stream or a WebSocket; empty when this profile does not show the event."""
-        data = self._bytes.get(profile)
+        first = self._first
+        if profile is first or profile == first:
+            return self._data
+        if first is None:
+            self._first, self._data = profile, self._encode(profile)
+            return self._data
+        others = self._others = self._others or {}
+        data = others.get(profile)
         if data is None:
-            data = self._bytes[profile] = self._encode(profile)
+            data = others[profile] = self._encode(profile)
         return data
 
     def packets_for(self, profile: Profile) -> tuple[str, ...]:
@@ -150,12 +161,8 @@ class Frame:
         args = b",".join((b"", *self.args))
         if profile.recovery:
             args = b",".join((args, *self._place()))
-        return [b"%b%b]" % (_head(profile.namespace, name), args) for name in self._names(profile.events)]
-
-    def _names(self, events: str) -> tuple[str, ...]:
-        if not self.inbox or events == "typed":
-            return (self.wire,)
-        return (GENERIC,) if events == "generic" else (GENERIC, self.wire)
+        args += b"]"
+        return [head + args for head in _heads(profile.namespace, profile.events, self.inbox, self.wire)]
 
     def _place(self) -> list[bytes]:
         """What a connection with state recovery gets as last argument.
@@ -190,7 +197,10 @@ def _name(name: str) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _head(namespace: str, name: str) -> bytes:
-    """How the packet of an event begins: everything before its arguments."""
+def _heads(namespace: str, events: str, inbox: bool, wire: str) -> tuple[bytes, ...]:
+    """How the packets of an event begin, one for each of its names: everything before the arguments."""
+    names: tuple[str, ...] = (wire,)
+    if inbox and events != "typed":
+        names = (GENERIC,) if events == "generic" else (GENERIC, wire)
     space = b"" if namespace == "/" else namespace.encode() + b","
-    return b"42%b[%b" % (space, _name(name))
+    return tuple(b"42%b[%b" % (space, _name(name)) for name in names)

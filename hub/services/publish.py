@@ -39,14 +39,7 @@ def record_of(event: Event) -> Record:
         meta["x"] = event.exclude
     if event.expires_at:
         meta["e"] = event.expires_at.timestamp()
-    return Record(
-        tenant=event.tenant,
-        kind="event",
-        offset=event.offset,
-        epoch=event.epoch,
-        meta=meta,
-        body=dumps(envelope(event)),
-    )
+    return Record(event.tenant, "event", event.offset, event.epoch, meta, dumps(envelope(event)))
 
 
 def frame_of(record: Record) -> Frame:
@@ -54,9 +47,7 @@ def frame_of(record: Record) -> Frame:
     cursor = f"{record.epoch}:{record.offset}" if record.offset else None
     meta = record.meta
     render = partial(dialects.event, record.body)
-    return Frame(
-        type=meta["t"], wire=meta["w"], inbox=meta["i"], body=record.body, cursor=cursor, render=render
-    )
+    return Frame(meta["t"], meta["w"], meta["i"], record.body, cursor, render)
 
 
 class Past:

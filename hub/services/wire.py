@@ -78,12 +78,13 @@ def envelope(
         "link": event.link,
         "data": data if type(data) is dict else dict(data),
         "severity": event.severity,
+        "room": rooms[0] if rooms else None,
+        "tenantId": event.tenant,
+        "createdAt": iso(event.created_at),
+        "cursor": f"{event.epoch}:{event.offset}" if event.offset else None,
     }
-    if len(rooms) == 1:
-        shape["room"] = rooms[0]
-    shape["tenantId"] = event.tenant
-    shape["createdAt"] = iso(event.created_at)
-    shape["cursor"] = f"{event.epoch}:{event.offset}" if event.offset else None
+    if len(rooms) != 1:
+        del shape["room"]
     if event.inbox:
         shape["read"] = marks.read
         shape["readAt"] = marks.read_at and iso(marks.read_at)
