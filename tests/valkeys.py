@@ -11,6 +11,7 @@ import contextlib
 import os
 import secrets
 import signal
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -44,10 +45,12 @@ class Valkey(EmbeddedValkey):
 
 
 class Proxy:
-    """A TCP proxy on a free port. While frozen it accepts connections and reads nothing: a half-open peer."""
+    """A TCP proxy on a free port. While frozen it accepts connections and reads nothing: a half-open peer.
+    With `tls` it is what speaks TLS for a server that cannot."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, *, tls: ssl.SSLContext | None = None) -> None:
         self.port = free_port()
+        self._tls = tls
         self.accepted = 0
         self._target = target
         self._flowing = asyncio.Event()
@@ -60,7 +63,7 @@ class Proxy:
         return f"redis://127.0.0.1:{self.port}/0"
 
     async def open(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=self._tls)
 
     async def close(self) -> None:
         assert self._server is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -13,6 +14,9 @@ from redis.asyncio import Redis
 from hub.cluster.parcel import Packer, part_of
 from hub.cluster.record import Record
 from tests.buses import CALM, NEVER, TENANT, Log, Node, Party, eventually
+from tests.certificates import Pair
+from tests.realtime import on_both_loops
+from tests.valkeys import Proxy, Valkey
 
 KEY = b"a key that processes share"
 
@@ -50,6 +54,23 @@ async def two(
     assert one.bus.connected
     assert other.bus.connected
     return one, other
+
+
+@on_both_loops
+async def test_valkey_is_talked_to_over_tls(valkey: Valkey, certificate: Pair, prefix: str, log: Log) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate.chain, certificate.key)
+    proxy, party = Proxy(valkey.port, tls=context), Party(log, prefix)
+    await proxy.open()
+    try:
+        url = f"rediss://127.0.0.1:{proxy.port}/0?ssl_ca_certs={certificate.chain}"
+        one, other = await two(party, url)
+        one.bus.publish([log.append(body=b'"%b"' % (b"long" * 50_000)), log.append()])
+        await other.hears_offset(2)
+        assert other.told == one.told
+    finally:
+        await party.close()
+        await proxy.close()
 
 
 async def test_both_are_told_once_whoever_publishes(party: Party, log: Log, valkey_url: str) -> None:
