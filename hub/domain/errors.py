@@ -424,6 +424,12 @@ class RateLimited(Refusal):
 
     code, status, title, retryable = "rate_limited", 429, "Too many requests", True
 
+    def __init__(
+        self, detail: str = "", *, retry_after: float | None = None, quota: tuple[int, float] | None = None
+    ) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.quota = quota  # how many in how many seconds, where it is counted so
+
 
 class TooManyConnections(RateLimited):
     """A cap on open connections is reached: of the user (`HUB_CONNECTIONS_PER_USER`), of the tenant or of

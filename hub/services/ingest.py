@@ -172,7 +172,8 @@ class Ingest:
         if most is None:
             return
         if wait := await self._quota.take(f"ingest:{tenant}", most=most, window=MINUTE, cost=cost):
-            raise RateLimited(f"at most {most} events a minute", retry_after=wait)
+            detail = f"at most {most} events a minute"
+            raise RateLimited(detail, retry_after=wait, quota=(most, MINUTE))
 
     async def release(self, event_id: str, draft: Draft, stored: str | None = None) -> None:
         """Send a draft whose time has come. Doing it twice does it once: its id is the event's.

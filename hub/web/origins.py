@@ -22,7 +22,7 @@ _ASKABLE = (
 )
 _READABLE = (
     "X-Request-Id, X-Total-Count, X-Unread-Count, Link, ETag, Retry-After, Idempotency-Replayed, "
-    "WWW-Authenticate"
+    "WWW-Authenticate, RateLimit, RateLimit-Policy"
 )
 _SAFE = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS)
 

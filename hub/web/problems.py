@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from hub.domain.errors import BodyTooLarge, Missing, Refusal, TokenMissing
+from hub.domain.errors import BodyTooLarge, Missing, RateLimited, Refusal, TokenMissing
 from hub.services.wire import dumps
 
 CONTENT_TYPE = "application/problem+json"
@@ -47,6 +47,10 @@ def answer(refusal: Refusal) -> web.Response:
     seconds = retry_after(refusal)
     if seconds is not None:
         response.headers[hdrs.RETRY_AFTER] = str(seconds)
+    if isinstance(refusal, RateLimited) and refusal.quota is not None:  # draft-ietf-httpapi-ratelimit-headers
+        most, window = refusal.quota
+        response.headers["RateLimit-Policy"] = f'"tenant";q={most};w={window:.0f}'
+        response.headers["RateLimit"] = f'"tenant";r=0;t={seconds}'
     if refusal.status == 401:  # RFC 6750, section 3: no error code when nothing was presented
         known = "" if isinstance(refusal, TokenMissing) else ' error="invalid_token"'
         response.headers[hdrs.WWW_AUTHENTICATE] = f"Bearer{known}"

@@ -247,7 +247,10 @@ async def test_a_tenant_over_its_quota_is_told_to_wait_and_harms_nobody_else(liv
     body = {"type": "system", "to": "user:42"}
     async with two.http.post("/notifications", json=body, headers=headers) as answer:
         assert (answer.status, (await answer.json(content_type=None))["code"]) == (429, "rate_limited")
-        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        seconds = answer.headers["Retry-After"]
+        assert 1 <= int(seconds) <= 60
+        assert answer.headers["RateLimit-Policy"] == '"tenant";q=3;w=60'
+        assert answer.headers["RateLimit"] == f'"tenant";r=0;t={seconds}'
     await two.notify("system", "user:42", tenant="other")
     _, page = await one.user("GET", "/notifications", one.token("42"))
     assert len(page) == 3

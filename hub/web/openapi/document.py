@@ -50,6 +50,8 @@ looked at. A path that does not exist is a 404 `not_found`, another method on on
 HEADERS: dict[str, tuple[str, Schema]] = {
     "X-Request-Id": ("finds the request in the hub's log again; yours, when you sent one", text()),
     "Retry-After": ("seconds to wait", whole(minimum=1)),
+    "RateLimit": ("where a quota is used up: none is left (`r`), and more in how many seconds (`t`)", text()),
+    "RateLimit-Policy": ("that quota (`q`), and the seconds in which all of it comes back (`w`)", text()),
     "WWW-Authenticate": ("`Bearer`, with an error when a token was presented", text()),
     "X-Total-Count": ("how many pass the filters", whole()),
     "X-Unread-Count": ("how many are unread now", whole()),

@@ -88,6 +88,8 @@ def answers(refusals: Iterable[type[Refusal]]) -> dict[str, Any]:
 
 def _answer(status: int, codes: dict[str, str], *, retryable: bool) -> dict[str, Any]:
     headers = ["X-Request-Id", *(["Retry-After"] if retryable else [])]
+    if status == 429:
+        headers.extend(("RateLimit", "RateLimit-Policy"))
     if status == 401:
         headers.append("WWW-Authenticate")
     shape = {"properties": {"status": {"const": status}, "code": {"enum": list(codes)}}}
