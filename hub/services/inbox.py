@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 from hub.domain.access import Principal, automatic_rooms
@@ -67,8 +68,9 @@ T = TypeVar("T")
 Begun = tuple[asyncio.Future[Shown], Callable[[Shown], T]]
 
 
-def rooms_of(who: Principal) -> list[str]:
-    return [str(room) for room in automatic_rooms(who)]
+@lru_cache(maxsize=1024)  # the same people ask again and again
+def rooms_of(who: Principal) -> tuple[str, ...]:
+    return tuple(str(room) for room in automatic_rooms(who))
 
 
 class InboxService:
@@ -296,13 +298,13 @@ class InboxService:
 
     def _page(self, found: InboxPage, states: States) -> Page:
         whole: list[bytes] = []
-        for place, content, read, read_at, seen_at, archived_at, known in found.lines:
+        for place, content, marks, known in found.lines:
             channels: Sequence[Mapping[str, Any]] = known or ()
             if isinstance(content, Event):
                 channels = channels or states.get(content.id, ())
                 content = encoded(content)
                 self._contents.keep(place, content)
-            whole.append(completed(content, Marks(read, read_at, seen_at, archived_at), channels))
+            whole.append(completed(content, marks, channels))
         return Page(b"[%b]" % b",".join(whole), len(whole), found.counts.total, found.counts.unread)
 
     def _tell_ended(self, ended: Sequence[Delivery]) -> None:

@@ -105,15 +105,20 @@ def content(event: Event) -> bytes:
     return whole[: -len(_FRESH_END)]
 
 
-def completed(content: bytes, marks: Marks, channels: Sequence[Mapping[str, Any]]) -> bytes:
-    """The whole envelope, for one person."""
+def completed(
+    content: bytes,
+    marks: tuple[bool, datetime | None, datetime | None, datetime | None],
+    channels: Sequence[Mapping[str, Any]],
+) -> bytes:
+    """The whole envelope, for one person; `marks` in the order of `Marks`."""
     if not channels and marks == FRESH:
         return content + _FRESH_END
+    read, read_at, seen_at, archived_at = marks
     rest = {
-        "read": marks.read,
-        "readAt": iso(marks.read_at),
-        "seenAt": iso(marks.seen_at),
-        "archivedAt": iso(marks.archived_at),
+        "read": read,
+        "readAt": iso(read_at),
+        "seenAt": iso(seen_at),
+        "archivedAt": iso(archived_at),
         "channels": list(channels),
     }
     return b"%b,%b" % (content, dumps(rest)[1:])

@@ -12,25 +12,20 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import case, func, update
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from hub.domain.delivery import Delivery
-from hub.store import escalations, inbox_sql, tables
 from hub.store.asking import Asking
 from hub.store.audience import Audience
 from hub.store.engine import Database
 from hub.store.inbox_counts import Asker, Tally
+from hub.store.inbox_marks import AllRead, Changed, Marking
 from hub.store.inbox_page import NEAR, Known, Line, Pages, Shown, Wanted
 from hub.store.inbox_reading import END, Filters, Item, Reading
 from hub.store.unread import Unread, unread
 
 __all__ = ["Changed", "Counts", "Inbox", "Item"]
 
-_R, _M = tables.receipts.c, tables.read_marks.c
 # `Inbox.list` hides the builtin from the annotations of its class.
 Items = list[Item]
 
@@ -49,28 +44,14 @@ class Page(NamedTuple):
     counts: Counts
 
 
-class Changed(NamedTuple):
-    """`items`: those of the given ids that stand in the inbox, in the given order, as they are after the
-    change. `fresh`: those of them that were otherwise before. `ended`: escalations that end with it."""
-
-    items: Items
-    fresh: Items
-    ended: Sequence[Delivery] = ()
-
-
-class AllRead(NamedTuple):
-    """How many items were unread before, and which escalations have ended with it."""
-
-    updated: int
-    ended: Sequence[Delivery]
-
-
 class Inbox:
     """Every user's inbox. `now` decides what has expired; filters that are None let everything pass."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._asking: Asking[Unread, int] = Asking(partial(unread, db))
+        self._marking = Marking(db)
+        self._change = self._marking.change
         self._counts = Pages(db)
         self._pages: Asking[Wanted, Shown] = Asking(self._counts.read, most=16)
 
@@ -120,7 +101,7 @@ class Inbox:
         a trip."""
         if filters.type is not None or offset + limit > NEAR:
             return None
-        asker = Asker(Audience(tenant, tuple(rooms)), user, now)
+        asker = Asker(_audience(tenant, tuple(rooms)), user, now)
         return self._pages.begin(Wanted(asker, filters, offset + limit, after or 0, known))
 
     async def list(
@@ -206,7 +187,7 @@ class Inbox:
         """Items that are not archived, per type."""
         if not rooms:
             return {}
-        found = await self._counts.by_type(Asker(Audience(tenant, tuple(rooms)), user, now))
+        found = await self._counts.by_type(Asker(_audience(tenant, tuple(rooms)), user, now))
         counts = {kind: _counted(tally, Filters(archived=False)) for kind, tally in found.items()}
         return {kind: each for kind, each in counts.items() if each.total}
 
@@ -253,77 +234,10 @@ class Inbox:
     async def mark_all_read(self, tenant: str, user: str, rooms: Sequence[str], *, now: datetime) -> AllRead:
         """Everything stored so far is read, also what was marked unread; how many items were not."""
         unread = await self.unread(tenant, user, rooms, now=now)
-        ended: Sequence[Delivery] = ()
-        async with self._db.write() as conn:
-            found = (await conn.execute(inbox_sql.NEWEST, {"tenant": tenant, "user": user})).first()
-            mark, waits = found or (0, False)
-            await self._mark(conn, tenant, user, mark, now)
-            await conn.execute(
-                update(tables.receipts)
-                .where(_R.tenant == tenant, _R.user == user, _R.offset <= mark, _R.read.is_(False))
-                .values(read=True, read_at=now)
-            )
-            if waits:
-                ended = await escalations.end(conn, tenant, user, upto=mark, now=now)
-        return AllRead(unread, ended)
-
-    async def _change(
-        self,
-        tenant: str,
-        user: str,
-        rooms: Sequence[str],
-        ids: Sequence[str],
-        values: dict[str, Any],
-        *,
-        now: datetime,
-        keep: bool = False,
-        only_unread: bool = False,
-        ends: bool = False,
-    ) -> Changed:
-        """Write `values` into the receipts of the items. `keep`: a value that is already there stays.
-        `ends`: escalations of the items end with it."""
-        if not rooms or not ids:
-            return Changed([], [])
-        insert = self._db.insert(tables.receipts)
-        new: dict[str, Any] = {name: insert.excluded[name] for name in values}
-        if keep:
-            new = {name: func.coalesce(_R[name], value) for name, value in new.items()}
-        upsert = insert.on_conflict_do_update(index_elements=["tenant", "user", "offset"], set_=new)
-        async with self._db.write() as conn:
-            reading = Reading(conn, Audience(tenant, tuple(rooms)), user, now)
-            found, places = await reading.to_mark(ids) if ends else (await reading.named(ids), [])
-            before = {item.event.id: item for item in found}
-            rows = [
-                {"tenant": tenant, "user": user, "offset": item.event.offset, **values}
-                for item in before.values()
-                if not (only_unread and item.read)
-            ]
-            if rows:
-                await self._mark(conn, tenant, user, 0, now)
-                await conn.execute(upsert, rows)
-            after = {item.event.id: item for item in await reading.at([row["offset"] for row in rows])}
-            ended = await escalations.end(conn, tenant, user, places=places, now=now) if places else []
-        items = [after.get(id, before[id]) for id in dict.fromkeys(ids) if id in before]
-        return Changed(items, [item for item in items if item != before[item.event.id]], ended)
-
-    async def _mark(self, conn: AsyncConnection, tenant: str, user: str, mark: int, now: datetime) -> None:
-        """Something of the user's marks changes. Before the receipts, so that nobody waits in a circle."""
-        insert = self._db.insert(tables.read_marks)
-        higher = insert.excluded.offset > _M.offset
-        upsert = insert.on_conflict_do_update(
-            index_elements=["tenant", "user"],
-            set_={
-                "offset": case((higher, insert.excluded.offset), else_=_M.offset),
-                "read_at": case((higher, insert.excluded.read_at), else_=_M.read_at),
-                "changes": _M.changes + 1,
-            },
-        )
-        await conn.execute(
-            upsert, {"tenant": tenant, "user": user, "offset": mark, "read_at": now, "changes": 1}
-        )
+        return AllRead(unread, await self._marking.all_read(tenant, user, now=now))
 
     def _only_counts(self, tenant: str, user: str, rooms: Sequence[str], now: datetime) -> Wanted:
-        asker = Asker(Audience(tenant, tuple(rooms)), user, now)
+        asker = Asker(_audience(tenant, tuple(rooms)), user, now)
         return Wanted(asker, Filters(), 0, 0, lambda place: None)
 
     @asynccontextmanager
@@ -332,6 +246,11 @@ class Inbox:
     ) -> AsyncIterator[Reading]:
         async with self._db.read() as conn:
             yield Reading(conn, Audience(tenant, tuple(rooms)), user, now)
+
+
+@lru_cache(maxsize=1024)  # the same people ask again and again
+def _audience(tenant: str, rooms: tuple[str, ...]) -> Audience:
+    return Audience(tenant, rooms)
 
 
 def near_page(found: Shown, filters: Filters, offset: int) -> Page | None:
@@ -346,7 +265,7 @@ def unread_of(found: Shown) -> int:
 def _line(item: Item) -> Line:
     event, read, read_at, seen_at, archived_at = item
     place = (event.tenant, event.epoch, event.offset)
-    return Line(place, event, read, read_at, seen_at, archived_at, None)
+    return Line(place, event, (read, read_at, seen_at, archived_at), None)
 
 
 def _counted(tally: Tally, filters: Filters) -> Counts:

@@ -46,16 +46,20 @@ class Tally(NamedTuple):
 
     def matching(self, *, read: bool | None, archived: bool | None) -> int:
         """Items that pass the filters: ordinary events, plus the special ones that do."""
-        fresh = self.fresh - sum(events for bits, events in self.special if bits & _FRESH)
-        old = self.every - self.fresh - sum(events for bits, events in self.special if not bits & _FRESH)
+        fresh, old, passing = self.fresh, self.every - self.fresh, 0
+        for bits, events in self.special:
+            if bits & _FRESH:
+                fresh -= events
+            else:
+                old -= events
+            if (
+                not bits & _HIDDEN
+                and archived in (None, bool(bits & _ARCHIVED))
+                and read in (None, bool(bits & _READ))
+            ):
+                passing += events
         ordinary = 0 if archived else {None: fresh + old, False: fresh, True: old}[read]
-        return ordinary + sum(
-            events
-            for bits, events in self.special
-            if not bits & _HIDDEN
-            and archived in (None, bool(bits & _ARCHIVED))
-            and read in (None, bool(bits & _READ))
-        )
+        return ordinary + passing
 
 
 class Counted(NamedTuple):

@@ -10,7 +10,8 @@ full, `complete` is False, and somebody else goes on reading; this file does not
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -30,6 +31,8 @@ NEAR = 200  # items from the top of an inbox that one trip may bring
 _SPARE = 10  # places looked at beyond those asked for, because some may have been put away
 States = list[dict[str, Any]]
 Place = tuple[str, str, int]  # tenant, epoch, offset
+# Read, and when; when seen; when archived.
+Marked = tuple[bool, datetime | None, datetime | None, datetime | None]
 # What the asker knows already of an event that never changes; None: nothing.
 Known = Callable[[Place], bytes | None]
 
@@ -50,10 +53,7 @@ class Line(NamedTuple):
 
     place: Place
     content: bytes | Event
-    read: bool
-    read_at: datetime | None
-    seen_at: datetime | None
-    archived_at: datetime | None
+    marks: Marked
     states: States | None
 
 
@@ -105,16 +105,14 @@ def _page(one: Wanted, before: Counted | None, dialect: str) -> Asks[tuple[Count
         asked.append(_statement(text, values | bounds, dialect))
     rows, *found = yield asked
     counted = _counted(asker, before, rows)
-    places = _places(found[0]) if found else []
-    passing = [place for place in places if place.passes][: one.first]
-    epoch = inbox_counts.epoch_in(rows)
-    tenant = asker.audience.tenant
+    places, deliveries = _places(found[0]) if found else ([], {})
+    passing = [place for place in places if place[1]][: one.first]
+    tenant, epoch = asker.audience.tenant, inbox_counts.epoch_in(rows)
     contents: dict[int, bytes | Event | None] = {
-        place.offset: one.known((tenant, epoch, place.offset)) for place in passing
+        place[0]: one.known((tenant, epoch, place[0])) for place in passing
     }
-    unknown = [offset for offset, content in contents.items() if content is None]
     asked = []
-    if unknown:
+    if unknown := [offset for offset, content in contents.items() if content is None]:
         asked.append(_contents(tenant, unknown, dialect))
     if counted is None:
         text = inbox_counts.question(asker, None)
@@ -127,9 +125,9 @@ def _page(one: Wanted, before: Counted | None, dialect: str) -> Asks[tuple[Count
             contents[row[0]] = _event(tenant, row)
     assert counted is not None
     lines = [
-        Line((tenant, epoch, place.offset), content, *place.marks, _states(place.deliveries))
-        for place in passing
-        if (content := contents[place.offset]) is not None  # else it has just been removed
+        Line((tenant, epoch, offset), content, _marks(marks), _states(deliveries.get(offset, ())))
+        for offset, _, *marks in passing
+        if (content := contents[offset]) is not None  # else it has just been removed
     ]
     complete = len(passing) >= one.first or len(places) < wanted
     return counted, lines, complete
@@ -159,27 +157,29 @@ def _spare(filters: Filters, before: Counted | None) -> int:
     return min(_SPARE, before.all.hidden)
 
 
-class _Found(NamedTuple):
-    offset: int
-    passes: bool
-    marks: tuple[bool, datetime | None, datetime | None, datetime | None]
-    deliveries: list[tuple[Any, ...]]
+def _places(rows: Found) -> tuple[Found, Mapping[int, Found]]:
+    """The places newest first, each once (its offset, whether it passes, its marks), and their deliveries."""
+    places: dict[int, tuple[Any, ...]] = {}
+    deliveries: defaultdict[int, Found] = defaultdict(list)
+    for row in rows:
+        places[row[0]] = row[:6]
+        if row[6] is not None:
+            deliveries[row[0]].append(row[6:])
+    return [places[offset] for offset in sorted(places, reverse=True)], deliveries
 
 
-def _places(rows: Found) -> list[_Found]:
-    """Newest first."""
-    found: dict[int, _Found] = {}
-    for offset, passes, read, read_at, seen_at, archived_at, *delivery in rows:
-        place = found.get(offset)
-        if place is None:
-            marks = (bool(read), _time(read_at), _time(seen_at), _time(archived_at))
-            place = found[offset] = _Found(offset, bool(passes), marks, [])
-        if delivery[0] is not None:
-            place.deliveries.append(tuple(delivery))
-    return sorted(found.values(), reverse=True)
+def _marks(stored: Sequence[Any]) -> Marked:
+    if stored == _UNTOUCHED:
+        return _FRESH
+    read, read_at, seen_at, archived_at = stored
+    return bool(read), _time(read_at), _time(seen_at), _time(archived_at)
 
 
-def _states(deliveries: list[tuple[Any, ...]]) -> States:
+_FRESH: Marked = (False, None, None, None)
+_UNTOUCHED = [*_FRESH]
+
+
+def _states(deliveries: Sequence[tuple[Any, ...]]) -> States:
     return [
         {"channel": channel, "status": shown(Status(status)), "attempts": attempts, "error": error}
         for _, channel, status, attempts, error in sorted(deliveries)

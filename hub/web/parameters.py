@@ -106,12 +106,17 @@ def next_link(path: str, query: PageQuery, *, count: int, total: int) -> str | N
     # `total` knows nothing of `after`, so it is the short page that says it is the last.
     if count < query.limit or following >= total or following > MAX_OFFSET:
         return None
+    return _link(path, query, following)
+
+
+@lru_cache(maxsize=256)
+def _link(path: str, query: PageQuery, offset: int) -> str:
     shown: dict[str, Any] = {
         "read": query.read,
         "archived": query.archived,
         "type": query.type,
         "limit": query.limit,
-        "offset": following,
+        "offset": offset,
         "after": query.after,
     }
     named = {

@@ -71,7 +71,7 @@ async def test_a_page_with_its_counts_and_deliveries_is_one_trip(
     assert (len(trips.sent), trips.held) == (1, 0)
     assert ids(page) == [sent[2].id, sent[1].id]
     assert page.counts == (4, 3)
-    assert [line[2:6] for line in page.lines] == [
+    assert [line.marks for line in page.lines] == [
         item[1:] for item in await inbox.list(*WHO, now=NOW, limit=2, offset=1)
     ]
     states = await Deliveries(database).channels_of("acme", "7", ids(page))
