@@ -294,6 +294,11 @@ async def test_the_rules_of_a_type_are_said_refused_beside_their_field_put_in_fo
         await expect(rows.filter(has_text="Severity")).to_have_text(re.compile("info.*the hub"))
 
         await part("severity.by").select_option("warning")
+        await dashboard.page.evaluate("window.confirm = () => false")
+        await part("nav").get_by_role("link", name="API keys").click()
+        await expect(part("severity.by")).to_have_value("warning")  # nothing written is lost unasked
+        assert await dashboard.page.evaluate("location.hash") == "#/types?type=review.created"
+        await dashboard.page.evaluate("window.confirm = () => true")
         await part("channels.by").select_option("Other")
         await dashboard.page.get_by_role("checkbox", name="email").check()
         await part("digest.by").select_option("Other")
@@ -351,6 +356,11 @@ async def test_words_are_changed_looked_at_put_in_force_and_taken_back(
         await dashboard.part("source").fill(words)
         await expect(dashboard.part("preview-subject")).to_have_text("Paid")
         await expect(dashboard.part("preview")).to_contain_text("<b>Thank you</b>")
+        await dashboard.page.evaluate("window.confirm = () => false")
+        await dashboard.part("template-channel").select_option("email")
+        await expect(dashboard.part("template-channel")).to_have_value("inApp")
+        await expect(dashboard.part("source")).to_have_value(words)
+        await dashboard.page.evaluate("window.confirm = () => true")
         await dashboard.part("template-submit").click()
         await expect(dashboard.part("template-answer")).to_contain_text("In force")
         await expect(dashboard.part("overridden")).to_have_text("your own")

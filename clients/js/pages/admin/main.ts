@@ -20,6 +20,7 @@ import { people } from "./views/people";
 import { suppressions } from "./views/suppressions";
 import { templates } from "./views/templates";
 import { types } from "./views/types";
+import { mayLeave } from "./views/view";
 import type { Desk, View } from "./views/view";
 
 const VIEWS: Record<string, { title: string; show: (desk: Desk) => View }> = {
@@ -40,6 +41,9 @@ const drawer = find<HTMLDialogElement>("drawer");
 const bell = find<HubBell>("notification-center");
 const toasts = document.querySelector<HubToasts>("hub-toasts");
 let leave: (() => void)[] = [];
+let unsaved = (): boolean => false;
+/** Where the view that is shown stands. */
+let here = "";
 let desk: Desk | null = null;
 
 function go(): void {
@@ -48,10 +52,13 @@ function go(): void {
   const name = location.hash.slice(2).split("?")[0] ?? "";
   const chosen = VIEWS[name] ?? VIEWS.overview;
   if (!chosen) return;
+  if (!mayLeave(unsaved())) return history.replaceState(null, "", here);
   for (const off of leave.splice(0)) off();
   if (drawer.open) drawer.close();
-  const { content, offs = [] } = chosen.show(desk);
+  const { content, offs = [], unsaved: written = () => false } = chosen.show(desk);
   leave = offs;
+  unsaved = written;
+  here = location.hash || "#/";
   view.replaceChildren(make("h2", { class: "title" }, chosen.title), ...content);
   document.title = `${chosen.title}: realtime hub`;
   for (const link of nav.querySelectorAll("a")) {
@@ -91,6 +98,7 @@ function open(session: Session): void {
 }
 
 function close(why?: string): void {
+  unsaved = () => false;
   for (const off of leave.splice(0)) off();
   desk?.session.forget();
   desk?.client.disconnect();
@@ -136,7 +144,8 @@ find<HTMLFormElement>("sign-in").addEventListener("submit", (event) => {
   event.preventDefault();
   void enter(find<HTMLTextAreaElement>("token").value);
 });
-find("leave").addEventListener("click", () => close());
+find("leave").addEventListener("click", () => mayLeave(unsaved()) && close());
+addEventListener("beforeunload", (event) => unsaved() && event.preventDefault());
 addEventListener("hashchange", go);
 const kept = Session.kept();
 if (kept) void enter(kept.token);

@@ -18,6 +18,9 @@ export function editor({ session, say }: Desk, type: string): View {
   const controls = make("div");
   const back = button("Back to the hub's own", () => void reset(), { "data-testid": "reset", hidden: "" });
 
+  let inForce = "";
+  const written = (): string => JSON.stringify(said(controls));
+
   function show(row: TypeRow): void {
     name.textContent = row.type;
     known.textContent = describe(row);
@@ -25,6 +28,7 @@ export function editor({ session, say }: Desk, type: string): View {
     table.fill(NAMES.map((rule) => ({ id: rule, cells: [RULES[rule].label, RULES[rule].words(row.rules), whose(row, rule)] })));
     since.replaceChildren(...(row.updatedAt ? [`Yours were put in force by ${row.updatedBy ?? "somebody"}, `, clock(row.updatedAt), "."] : []));
     back.hidden = !row.overridden;
+    inForce = written();
   }
 
   const take = async (): Promise<void> => show(await session.get<TypeRow>(path));
@@ -64,6 +68,7 @@ export function editor({ session, say }: Desk, type: string): View {
       make("div", { class: "card" }, make("a", { href: "#/types" }, "All types"), name, known),
       two,
     ],
+    unsaved: () => controls.isConnected && written() !== inForce,
   };
 }
 

@@ -3,6 +3,7 @@ import { make, reason } from "../../dom";
 import { button, card, form } from "../parts";
 import { query } from "../session";
 import type { Preview, Template, TemplateRow } from "../shapes";
+import { mayLeave } from "./view";
 import type { Desk, View } from "./view";
 
 const SETTLED_MS = 500;
@@ -13,7 +14,10 @@ export function templates({ session, say }: Desk): View {
   const mark = make("span", { class: "tag", "data-testid": "overridden" });
   const preview = make("div", { class: "preview", "data-testid": "preview" });
   const back = button("Back to the hub's own", () => void reset(), { "data-testid": "reset" });
+  const choices = [types, channels, locales];
   let rows: TemplateRow[] = [];
+  /** What is in force where, as the editor shows it. */
+  let [inForce, where] = ["", [] as string[]];
   let asked = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -50,6 +54,8 @@ export function templates({ session, say }: Desk): View {
     if (mine !== asked) return;
     source.disabled = false;
     source.value = template.source;
+    inForce = source.value;
+    where = choices.map((select) => select.value);
     mark.textContent = template.overridden ? "your own" : "the hub's own";
     back.hidden = !template.overridden;
     await look();
@@ -73,9 +79,11 @@ export function templates({ session, say }: Desk): View {
     }
   }
 
+  const unsaved = (): boolean => !source.disabled && source.value !== inForce;
   const tried = (doing: Promise<void>): void => void doing.catch((fault: unknown) => say(reason(fault), "error"));
-  for (const select of [types, channels, locales]) {
+  for (const select of choices) {
     select.addEventListener("change", () => {
+      if (!mayLeave(unsaved())) return choices.forEach((one, at) => void (one.value = where[at] ?? ""));
       chosen();
       tried(open());
     });
@@ -99,6 +107,7 @@ export function templates({ session, say }: Desk): View {
       make("div", { class: "two" }, card("Source", mark, editor), card("Preview", preview)),
     ],
     offs: [() => clearTimeout(timer)],
+    unsaved,
   };
 }
 

@@ -15,6 +15,13 @@ export interface Desk {
 export interface View {
   content: Node[];
   offs?: Off[];
+  /** Whether something was written that would be lost. */
+  unsaved?: () => boolean;
+}
+
+/** Asks before something written is lost. */
+export function mayLeave(unsaved: boolean): boolean {
+  return !unsaved || confirm("Leave what you have written? It was not put in force.");
 }
 
 /** Does it now, whenever one of these is heard (at most once a second), after coming back, and every so often. */
