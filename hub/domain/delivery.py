@@ -156,7 +156,7 @@ class Claim:
     `past_attempts` are what of them came before an operator's last retry. `event` None: retention has
     removed it. `suppressed`: nothing is to be sent to its address. `crew` are the deliveries that leave in
     the same message. `wanted` is what its person has said about being notified, `default` what their tenant
-    has; `seen`: they have seen the notification, and it was not to be sent then.
+    has; `seen`: they have seen the notification, and it was not to be sent then. `request`: what it came of.
     """
 
     id: str
@@ -177,6 +177,7 @@ class Claim:
     wanted: Mapping[str, Any] = field(default_factory=dict)
     default: Mapping[str, Any] = field(default_factory=dict)
     seen: bool = False
+    request: str | None = None
 
     @property
     def items(self) -> tuple[Event, ...]:

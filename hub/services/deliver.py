@@ -24,6 +24,7 @@ from hub.services.gates import Gates, without
 from hub.services.page import TemplateFailed
 from hub.services.relay import Relay
 from hub.services.render import Render
+from hub.services.requests import on_behalf_of
 from hub.store.deliveries import Deliveries
 from hub.store.spending import Draw
 
@@ -66,6 +67,10 @@ class Deliver:
         claim = await self._deliveries.claim(id, now=now, lease=self._patience.lease)
         if claim is None:
             return None
+        with on_behalf_of(claim.request):
+            return await self._send(claim, now)
+
+    async def _send(self, claim: Claim, now: datetime) -> Status | None:
         lease_ends = now + timedelta(seconds=self._patience.lease)
         claim, stop = await self._pass_gates(claim, now, lease_ends)
         prepared = stop or self._prepare(claim, now)

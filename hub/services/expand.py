@@ -17,6 +17,7 @@ from hub.domain.errors import StoreUnavailable
 from hub.domain.preferences import Wishes
 from hub.domain.routing import ADMINS, Asked, Reach, Reachable, left_out, of_words, plan, tells_admins
 from hub.domain.rules import Types
+from hub.services.requests import on_behalf_of
 from hub.store.expansions import Expansion, Expansions
 from hub.store.people import People, Person
 from hub.store.preferences import Preferences
@@ -62,7 +63,8 @@ class Expand:
             for expansion in waiting:
                 chunks -= 1
                 try:
-                    due += await self._one(expansion)
+                    with on_behalf_of(expansion.request):
+                        due += await self._one(expansion)
                 except StoreUnavailable:
                     raise
                 except Exception:  # one audience that cannot be written out keeps no other waiting

@@ -40,6 +40,13 @@ class Quota(Protocol):
     def take_ahead(self, name: str, *, most: int, window: float) -> bool: ...
 
 
+class Caller(Answer, Protocol):
+    """Who waits for an answer, and the id of the request."""
+
+    @property
+    def id(self) -> str: ...
+
+
 class Ingest:
     """`per_minute`: events that one tenant may send, over all processes; None: as many as it likes."""
 
@@ -67,7 +74,7 @@ class Ingest:
         self._clock = clock
         self._there: set[str] = set()  # tenants that were not refused; whether they still exist, the log says
 
-    def begin(self, draft: Draft, key: IdempotencyKey | None, answer: Answer) -> bool:
+    def begin(self, draft: Draft, key: IdempotencyKey | None, answer: Caller) -> bool:
         """`accept` for who does not wait: `answer` is told what it would return or raise, in a list.
 
         False: nothing was done, because something has to be looked up first, or it is to be refused.
@@ -87,15 +94,16 @@ class Ingest:
             found = self._people.ask_addresses(draft.tenant, outline.users)
             found.add_done_callback(partial(self._enter, outline, answer))
         else:
-            self._log.enter(self._outlines.append(outline, {}), answer)
+            self._log.enter(self._outlines.append(outline, {}, request=answer.id), answer)
         return True
 
     def _enter(
-        self, outline: Outline, answer: Answer, found: asyncio.Future[Mapping[str, Addresses]]
+        self, outline: Outline, answer: Caller, found: asyncio.Future[Mapping[str, Addresses]]
     ) -> None:
         """Everybody can be reached as was `found` out."""
         try:
-            append = self._outlines.append(outline, {outline.event.tenant: found.result()})
+            known = {outline.event.tenant: found.result()}
+            append = self._outlines.append(outline, known, request=answer.id)
             if not answer.done():
                 self._log.enter(append, answer)
         except asyncio.CancelledError:

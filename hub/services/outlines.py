@@ -21,6 +21,7 @@ from hub.domain.geo import Near
 from hub.domain.preferences import NONE, Wishes
 from hub.domain.routing import Asked, Reach, Reachable, left_out, plan
 from hub.domain.rules import Types
+from hub.services.requests import named
 from hub.services.wire import accepted
 from hub.store.events import Append
 from hub.store.people import Addresses, People, Person
@@ -215,8 +216,11 @@ class Outlines:
                 users.setdefault(outline.event.tenant, set()).update(outline.users)
         return {tenant: await self._people.addresses(tenant, names) for tenant, names in users.items()}
 
-    def append(self, outline: Outline, known: Known, *, draft: str | None = None) -> Append:
-        """`known`: where its users can be reached, as `known` finds out. `draft`: it comes of this one."""
+    def append(
+        self, outline: Outline, known: Known, *, draft: str | None = None, request: str | None = None
+    ) -> Append:
+        """`known`: where its users can be reached, as `known` finds out. `draft`: it comes of this one.
+        `request`: the id of that, where the task does not name it."""
         event, asked = outline.event, outline.asked
         deliveries: list[Planned] = []
         expand: list[tuple[str, tuple[str, ...]]] = []
@@ -249,4 +253,5 @@ class Outlines:
             mutable=outline.mutable,
             collapse_key=outline.collapse,
             draft=draft,
+            request=(request or named()) if asked is not None else None,
         )

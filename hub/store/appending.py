@@ -45,7 +45,8 @@ class Append:
     `collapse_key`: it takes the place of older ones with the same (`hub.store.collapse`).
     `draft`: it comes of the scheduled draft with its id, as it was stored; `StateConflict` when that waits no
     longer, or is another by now.
-    `mutable`: it does not stand in the inbox of those who have muted its type.
+    `mutable`: it does not stand in the inbox of those who have muted its type. `request`: the id of that for
+    whose sake its deliveries are.
     The event gets its place while it is stored: it belongs to the log from here on.
     """
 
@@ -58,6 +59,7 @@ class Append:
     mutable: bool = True
     collapse_key: str | None = None
     draft: str | None = None
+    request: str | None = None
 
 
 @dataclass(slots=True)
@@ -204,9 +206,9 @@ class Appender:
             if may_be_muted:
                 muting.append(event)
             if item.deliveries:
-                new_rows.add_deliveries(event, item.deliveries)
+                new_rows.add_deliveries(event, item.deliveries, item.request)
             if item.expand:
-                new_rows.add_expansions(event, item.expand)
+                new_rows.add_expansions(event, item.expand, item.request)
             if item.key:
                 text = answer.decode()
                 keys[tenant, item.key.key] = item.key.fingerprint, text

@@ -144,6 +144,7 @@ def _claimed(crew: Sequence[RowMapping], sources: Mapping[str, RowMapping], *, s
         wanted=orjson.loads(source["wishes"]) if source and source["wishes"] else {},
         default=defaults_of(source["settings"]) if source else {},
         seen=source is not None and row["unless_seen"] and _seen(source),
+        request=row["request"],
     )
 
 

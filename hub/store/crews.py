@@ -23,7 +23,7 @@ MOST = 200  # deliveries in one message; what is more goes in the next
 # What a worker is given of a delivery that it has claimed.
 CLAIMED = (
     *(D.id, D.tenant, D.user, D.channel, D.address, D.fence, D.attempts, D.past_attempts, D.past_fence),
-    *(D.maybe_duplicate, D.unless_seen),
+    *(D.maybe_duplicate, D.unless_seen, D.request),
 )
 _FRESH = (Status.PLANNED, Status.QUEUED)
 _ASKED = (

@@ -41,6 +41,7 @@ class Expansion:
     severity: str
     data: Mapping[str, Any]
     at: datetime
+    request: str | None
 
 
 class Expansions:
@@ -77,6 +78,7 @@ class Expansions:
                 severity=row["severity"] or "info",
                 data=orjson.loads(row["data"] or "{}"),
                 at=row["at"] or row["created_at"],
+                request=row["request"],
             )
             for row in rows
         ]
@@ -107,6 +109,7 @@ class Expansions:
                 rows = [
                     delivery_row(
                         item,
+                        request=expansion.request,
                         tenant=expansion.tenant,
                         offset=expansion.offset,
                         event_id=expansion.event_id,

@@ -23,10 +23,10 @@ EVENT = (
 ROOM = ("tenant", "room", "offset", "inbox", "shared", "type")
 DELIVERY = (
     *("id", "tenant", "offset", "event_id", "user", "channel", "address", "status", "due_at", "reason"),
-    *("created_at", "updated_at", "digest", "unless_seen"),
+    *("created_at", "updated_at", "digest", "unless_seen", "request"),
 )
 NEW_DELIVERY = {"attempts": "0", "fence": "0", "maybe_duplicate": "FALSE"}
-EXPANSION = ("id", "tenant", "offset", "event_id", "room", "channels", "created_at")
+EXPANSION = ("id", "tenant", "offset", "event_id", "room", "channels", "created_at", "request")
 NEW_EXPANSION = {"after": "''", "done": "FALSE"}
 KEY = ("tenant", "key", "fingerprint", "answer", "created_at")
 
@@ -64,22 +64,24 @@ class Rows:
         for room in room_rows(names, event.exclude):
             self.rooms.append((tenant, room, offset, inbox, shared, event.type))
 
-    def add_deliveries(self, event: Event, planned: Sequence[Planned]) -> None:
+    def add_deliveries(self, event: Event, planned: Sequence[Planned], request: str | None) -> None:
         for item in planned:
             due = None if item.status in TERMINAL else self._time(item.due_at)
             self.deliveries.append(
                 (
                     *(item.id, event.tenant, event.offset, event.id, item.user, item.channel, item.address),
                     *(item.status.value, due, item.reason, self._now, self._now, item.digest),
-                    item.unless_seen,
+                    *(item.unless_seen, request),
                 )
             )
 
-    def add_expansions(self, event: Event, expand: Sequence[tuple[str, tuple[str, ...]]]) -> None:
+    def add_expansions(
+        self, event: Event, expand: Sequence[tuple[str, tuple[str, ...]]], request: str | None
+    ) -> None:
         for room, channels in expand:
             words = " ".join(channels)
             self.expansions.append(
-                (str(ULID()), event.tenant, event.offset, event.id, room, words, self._now)
+                (str(ULID()), event.tenant, event.offset, event.id, room, words, self._now, request)
             )
 
     def add_key(self, tenant: str, key: IdempotencyKey, answer: str) -> None:
@@ -103,7 +105,7 @@ def room_rows(rooms: Sequence[str], exclude: Sequence[str]) -> dict[str, None]:
 
 
 def delivery_row(
-    planned: Planned, *, tenant: str, offset: int, event_id: str, now: datetime
+    planned: Planned, *, tenant: str, offset: int, event_id: str, now: datetime, request: str | None
 ) -> dict[str, Any]:
     """A planned or skipped delivery of the event at that place."""
     return {
@@ -131,6 +133,7 @@ def delivery_row(
         "past_fence": 0,
         "digest": planned.digest,
         "unless_seen": planned.unless_seen,
+        "request": request,
     }
 
 

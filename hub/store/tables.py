@@ -230,6 +230,7 @@ deliveries = Table(
     Column("digest_of", Ulid),
     # Not to be sent once its person has seen or read the notification (escalation).
     Column("unless_seen", Boolean, nullable=False, server_default=false()),
+    Column("request", String(128)),  # the X-Request-Id it came of, for the log
     # What waits or is being sent; what is over costs neither room nor time here.
     Index(
         "ix_deliveries_due",
@@ -456,6 +457,7 @@ expansions = Table(
     Column("after", Name, nullable=False, default=""),
     Column("done", Boolean, nullable=False, default=False, index=True),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("request", String(128)),  # as in deliveries
     Index("ix_expansions_place", "tenant", "offset"),
 )
 

@@ -123,6 +123,8 @@ def upgrade() -> None:
     op.add_column(
         "deliveries", sa.Column("unless_seen", sa.Boolean(), nullable=False, server_default=sa.false())
     )
+    for table in ("deliveries", "expansions"):
+        op.add_column(table, sa.Column("request", sa.String(length=128), nullable=True))
     op.add_column("event_rooms", sa.Column("type", NAME, nullable=False, server_default=sa.text("''")))
     op.execute(
         "UPDATE event_rooms SET type = (SELECT e.type FROM events AS e "
@@ -154,7 +156,8 @@ def downgrade() -> None:
     op.create_index("ix_deliveries_event_id", "deliveries", ["event_id"], unique=False)
     op.create_index("ix_deliveries_due", "deliveries", ["status", "due_at"], unique=False)
     op.drop_column("event_rooms", "type")
-    for name in ("unless_seen", "digest_of", "digest"):
+    op.drop_column("expansions", "request")
+    for name in ("request", "unless_seen", "digest_of", "digest"):
         op.drop_column("deliveries", name)
     op.drop_column("read_marks", "changes")
     for name in ("withdrawn", "muted"):
