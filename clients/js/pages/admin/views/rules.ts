@@ -17,9 +17,8 @@ export function editor({ session, say }: Desk, type: string): View {
   const since = make("p", { class: "hint", "data-testid": "since" });
   const controls = make("div");
   const back = button("Back to the hub's own", () => void reset(), { "data-testid": "reset", hidden: "" });
-
-  let inForce = "";
   const written = (): string => JSON.stringify(said(controls));
+  let inForce = written();
 
   function show(row: TypeRow): void {
     name.textContent = row.type;
