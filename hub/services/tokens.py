@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import jwt
 
 from hub.domain.access import ApiKey, Principal
-from hub.domain.errors import TokenExpired, TokenInvalid, TokenRevoked
+from hub.domain.errors import Refusal, TokenExpired, TokenInvalid
 from hub.domain.events import Position
 from hub.services.claims import claims_of, principal_of, sign
 from hub.services.jwks import KeySource
@@ -84,10 +84,7 @@ class Tokens:
             raise TokenInvalid("the token is too long")
         try:
             key = await self._keys.find(_header(token.partition(".")[0]))
-            who = self._verified.find(token, key, now=self._clock() - LEEWAY)
-            if who is None:
-                who = principal_of(self._decoded(token, key))
-                self._verified.keep(token, key, who)
+            who = self._who(token, key)
         except jwt.ExpiredSignatureError:
             raise TokenExpired("the token has expired") from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
@@ -101,18 +98,25 @@ class Tokens:
 
         A token that names no session has none here: nothing can have been sent to the one it would get.
         """
+        if len(token) > MAX_TOKEN_BYTES:
+            return None
         try:
             key = self._keys.known(_header(token.partition(".")[0]))
-        except (ValueError, TypeError, RecursionError):
-            return None
-        who = None if key is None else self._verified.find(token, key, now=self._clock() - LEEWAY)
-        if who is None or who.tenant not in self._known:
-            return None
-        try:
+            who = None if key is None else self._who(token, key)
+            if who is None or who.tenant not in self._known:
+                return None
             self._require_valid(who)
-        except TokenRevoked:
+        except (jwt.PyJWTError, Refusal, ValueError, TypeError, OverflowError, RecursionError):
             return None
         return replace(who, session="") if who.sessionless else who
+
+    def _who(self, token: str, key: Any) -> Principal:
+        """Raises what decoding raises."""
+        who = self._verified.find(token, key, now=self._clock() - LEEWAY)
+        if who is None:
+            who = principal_of(self._decoded(token, key))
+            self._verified.keep(token, key, who)
+        return who
 
     def _decoded(self, token: str, key: Any) -> Mapping[str, Any]:
         """The claims, when all that can be judged without asking anybody is in order."""
