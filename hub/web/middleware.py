@@ -20,6 +20,7 @@ from hub.services.ids import new_id
 from hub.web import problems
 from hub.web.context import HUB, REQUEST_ID
 from hub.web.origins import ORIGINS, preflight
+from hub.web.written import SERVER
 
 log = structlog.get_logger("hub.web")
 # The same for an application's life: making it anew costs as much as writing a line.
@@ -130,6 +131,7 @@ async def dress(request: web.Request, response: web.StreamResponse) -> None:
         headers.update(
             {hdrs.CONTENT_TYPE: problems.CONTENT_TYPE, hdrs.CONTENT_LENGTH: str(refused.content_length)}
         )
+    headers[hdrs.SERVER] = SERVER
     put_common(headers, request.get(REQUEST_ID) or new_id())
     if hdrs.ORIGIN in request.headers:
         headers.update(request.app[ORIGINS].headers(request))

@@ -37,6 +37,8 @@ def wanted(request: web.Request) -> Wanted:
     given = {name: value for name, value in request.query.items() if value}
     faults = Faults()
     since, until = _moment(given, "from", faults), _moment(given, "to", faults)
+    if since is not None and until is not None and since >= until:
+        faults.add("from", "must be earlier than to")
     user, channel, status = given.get("userId"), given.get("channel"), given.get("status")
     if user is not None:
         try:

@@ -6,7 +6,7 @@ does; the line in the log is aiohttp's own.
 
 from __future__ import annotations
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError, InvalidURLError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
@@ -14,6 +14,7 @@ from hub.domain.errors import HeadTooLarge, Invalid, Refusal
 from hub.services.ids import new_id
 from hub.web import problems
 from hub.web.middleware import put_common
+from hub.web.written import SERVER
 
 
 class Reader(RequestHandler):
@@ -32,6 +33,7 @@ class Reader(RequestHandler):
         fault = isinstance(exc, HttpProcessingError) and status < 500
         answer = problems.answer(_refusal(exc)) if fault else problems.answer_failure()
         put_common(answer.headers, new_id())
+        answer.headers[hdrs.SERVER] = SERVER
         answer.force_close()
         return answer
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.http_writer import _serialize_headers
 
 _BODILESS = frozenset({204, 304})
-_SERVER = SERVER_SOFTWARE.encode()
+SERVER = "hub"  # which parts it is made of, in which versions, helps nobody but attackers
+_SERVER = SERVER.encode()
 
 
 def bytes_of(response: web.StreamResponse) -> bytes:
@@ -24,7 +24,7 @@ def bytes_of(response: web.StreamResponse) -> bytes:
     if body or status not in _BODILESS:
         headers[hdrs.CONTENT_LENGTH] = str(len(body))
     headers[hdrs.DATE] = rfc822_formatted_time()
-    headers[hdrs.SERVER] = SERVER_SOFTWARE
+    headers[hdrs.SERVER] = SERVER
     return _head(response) + b"\r\n" + body
 
 

@@ -67,6 +67,7 @@ async def test_what_cannot_be_read_is_refused_in_the_shape_of_every_refusal(
     assert (int(head.split()[1]), shape["status"], shape["code"]) == (status, status, code)
     assert "Content-Type: application/problem+json" in head
     assert "X-Request-Id: " in head
+    assert "Server: hub\r\n" in head + "\r\n"
     assert "s3cret" not in body
     assert "Traceback" not in caplog.text
 

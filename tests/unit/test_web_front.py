@@ -174,6 +174,7 @@ async def test_every_answer_carries_the_common_headers(path: str) -> None:
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["Cache-Control"] == "no-store"
     assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert headers["Server"] == "hub"  # and no version of anything
     assert headers["X-Request-Id"]
 
 

@@ -177,7 +177,8 @@ SCHEMAS: dict[str, Schema] = {
             "byChannel": counts(counts(whole())),
             "byStatus": counts(whole()),
             "overTime": many(
-                record({"at": TIME, "notifications": whole(), "deliveries": counts(whole())}), "buckets"
+                record({"at": TIME, "notifications": whole(), "deliveries": counts(whole())}),
+                "buckets in which there was something",
             ),
             "latencyMs": record(
                 {"count": whole(), "p50": nullable(number()), "p99": nullable(number())},
