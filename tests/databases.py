@@ -7,6 +7,7 @@ loudly.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shutil
 import warnings
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
 from hub.store.engine import Database
 from hub.store.events import EventLog
@@ -24,6 +26,7 @@ from tests.appends import NOW
 from tests.postgres import NOT_FOUND, Postgres, programs, running
 
 _TEMPLATE = "template_hub"
+PATIENCE = 30.0
 
 
 @pytest.fixture(scope="session")
@@ -84,3 +87,17 @@ async def log(database: Database) -> AsyncIterator[EventLog]:
     await log.open()
     yield log
     await log.close()
+
+
+async def somebody_waits(database: Database) -> None:
+    """Returns when a transaction waits for another one. SQLite does not tell, and has one at a time."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(PATIENCE):
+        while database.dialect == "postgresql":
+            async with database.read() as conn:
+                if (await conn.execute(waiting)).scalar_one():
+                    return
+            await asyncio.sleep(0.01)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select
 from ulid import ULID
 
 from hub.cluster.record import Record
@@ -30,8 +30,10 @@ from hub.store.collapse import Replaced
 from hub.store.events import Append, Appended, EventLog
 from hub.store.inbox import Inbox
 from hub.store.scheduled import Scheduled, Waiting
+from hub.store.trips import Trips
+from tests.databases import somebody_waits
 from tests.deliverers import World
-from tests.living import PATIENCE, Ear, Start, Stream
+from tests.living import Ear, Start, Stream
 
 _E, _ER, _S = tables.events.c, tables.event_rooms.c, tables.scheduled.c
 
@@ -274,23 +276,9 @@ async def test_what_is_cancelled_while_it_is_being_released_does_not_go_out(worl
     async with world.db.write() as conn:
         await conn.execute(delete(tables.scheduled).where(_S.id == taken.id))
         releasing = asyncio.create_task(desk.release(taken))
-        await somebody_waits(world)
+        await somebody_waits(world.db)
     await releasing
     assert await desk.states(taken.id) == {}
-
-
-async def somebody_waits(world: World) -> None:
-    """Returns when somebody waits for a lock; SQLite does not tell, and has only one."""
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
-        "wait_event_type = 'Lock'"
-    )
-    async with asyncio.timeout(PATIENCE):
-        while world.db.dialect == "postgresql":
-            async with world.db.read() as conn:
-                if (await conn.execute(waiting)).scalar_one():
-                    return
-            await asyncio.sleep(0.01)
 
 
 async def test_a_draft_that_is_released_by_several_is_sent_once(world: World, desk: Desk) -> None:
@@ -311,19 +299,33 @@ async def test_the_newer_is_stored_and_the_older_taken_back_together_or_not_at_a
         beside = await desk.ingest.accept_many([(draft("user:b", key=None), None)])
     assert await desk.states(old) == {"a": (Status.PLANNED, None)}
     assert (await desk.seen_by("a"), await desk.seen_by("b"), len(beside)) == (1, 1, 1)
-    heard: list[tuple[Status, str | None]] = []
 
-    async def look() -> None:
-        heard.append((await desk.states(old))["a"])
 
-    looks: list[asyncio.Task[None]] = []
-    monkeypatch.setattr(desk.publish, "replaced", lambda _: looks.append(asyncio.create_task(look())))
+async def test_who_hangs_up_while_it_is_stored_keeps_nobody_from_being_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = await desk.send("user:a")
+    loop, real = asyncio.get_running_loop(), collapse.Collapse.replace
+
+    def replace(*given: Any) -> Trips:
+        loop.call_soon_threadsafe(gone.cancel)  # before the database can have answered
+        return (yield from real(*given))
+
+    monkeypatch.setattr(collapse.Collapse, "replace", replace)
+    looks: list[asyncio.Task[Any]] = []
+
+    def told(replaced: Sequence[Replaced]) -> None:
+        if replaced:
+            looks.append(asyncio.create_task(desk.states(old)))
+
+    monkeypatch.setattr(desk.publish, "replaced", told)
     gone = asyncio.create_task(desk.send("user:a"))
-    while not looks:
-        await asyncio.sleep(0)
-    gone.cancel()  # the caller hangs up: what is stored is told all the same
-    await asyncio.gather(*looks)
-    assert [state for state, _ in heard] == [Status.CANCELLED]
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    await desk.send("user:b", key=None)  # what was stored before it was told before
+    [look] = looks
+    assert (await look)["a"][0] is Status.CANCELLED, "it is told when it is true"
+    assert await desk.seen_by("a") == 1
 
 
 async def test_in_one_batch_they_replace_each_other_as_one_after_the_other(world: World, desk: Desk) -> None:

@@ -14,9 +14,12 @@ from ulid import ULID
 from hub.domain.delivery import UNSENT, Delivery, Planned, Status
 from hub.providers.receipt import Temporary
 from hub.store import inbox_sql, tables
+from hub.store.claims import ToClaim, claim
+from hub.store.escalations import end
 from hub.store.events import Append
 from hub.store.inbox import AllRead, Changed, Inbox
 from tests.appends import an_event
+from tests.databases import somebody_waits
 from tests.deliverers import World
 from tests.living import Ear, Living, Start
 
@@ -82,23 +85,51 @@ async def test_one_that_is_to_be_tried_again_ends_and_one_that_is_being_sent_doe
     assert len(world.provider.sent) == 1
 
 
-async def test_of_a_worker_and_a_mark_at_the_same_moment_one_decides(world: World) -> None:
-    inbox, deliver = Inbox(world.db), world.deliver()
-    made = [await escalated(world, "42") for _ in range(30)]
+async def test_what_a_worker_is_claiming_stays_with_it_whatever_a_mark_says(world: World) -> None:
+    inbox = Inbox(world.db)
+    event, [id] = await escalated(world, "42")
     world.pass_time(60)
+    async with world.db.write() as conn:
+        assert await conn.run_sync(claim, [ToClaim(id, world.now, 60.0)])
+        marking = asyncio.create_task(inbox.mark_seen(*WHO, [event], now=world.now))
+        await somebody_waits(world.db)
+    assert (await marking).ended == []
+    assert state(await world.delivery(id)) == (Status.SENDING, None)
 
-    async def mark(place: int, event: str) -> None:
-        for _ in range(place % 7):  # now the one is faster, now the other
-            await asyncio.sleep(0)
-        await inbox.mark_seen(*WHO, [event], now=world.now)
 
-    await asyncio.gather(
-        *(deliver.send(id) for _, [id] in made),
-        *(mark(place, event) for place, (event, _) in enumerate(made)),
+async def test_what_a_mark_is_ending_no_worker_gets(world: World) -> None:
+    deliver = world.deliver()
+    _, [id] = await escalated(world, "42")
+    world.pass_time(60)
+    async with world.db.write() as conn:
+        assert await end(conn, "acme", "42", upto=100, now=world.now)
+        if world.db.dialect == "postgresql":  # on SQLite it waits for its turn
+            assert await deliver.send(id) is None
+    assert await deliver.send(id) is None
+    assert state(await world.delivery(id)) == READ
+    assert world.provider.sent == []
+
+
+@pytest.mark.parametrize("how", [*ENDS, "not at all"])
+async def test_who_has_dealt_with_it_before_the_audience_was_written_out_is_left_alone(
+    world: World, how: str
+) -> None:
+    await world.put(event={"rooms": ("role:GUEST",)}, expand=[("role:GUEST", ("email",))])
+    if how in ENDS:
+        await ENDS[how](Inbox(world.db), world.event_id, world)
+    [audience] = await world.expansions.open(limit=10)
+    mine = Planned(
+        id=str(ULID()),
+        user="42",
+        channel="email",
+        address="42@example.org",
+        status=Status.PLANNED,
+        due_at=world.now,
+        unless_seen=True,
     )
-    ends = [state(await world.delivery(id)) for _, [id] in made]
-    assert set(ends) <= {(Status.SENT, None), READ}
-    assert len(world.provider.sent) == ends.count((Status.SENT, None))
+    assert await world.expansions.write(audience, [mine], after="42", done=True, now=world.now)
+    assert await world.deliver().send(mine.id) is (Status.SKIPPED if how in ENDS else Status.SENT)
+    assert state(await world.delivery(mine.id)) == (READ if how in ENDS else (Status.SENT, None))
 
 
 async def test_what_waits_is_found_by_an_index_of_its_own(world: World) -> None:
