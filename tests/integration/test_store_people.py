@@ -277,6 +277,19 @@ async def test_a_draft_that_is_sent_twice_is_one_event(log: EventLog, database: 
     assert len(await log.range("acme", 0, 10, limit=10)) == 1
 
 
+async def test_of_drafts_with_one_collapse_key_one_stays_and_others_for_whom_they_alone_reach(
+    log: EventLog, database: Database
+) -> None:
+    scheduled, place = Scheduled(database), new_id()
+    plain = Draft(tenant="acme", type="test", to=("user:7",), send_at=LATER, collapse_key="k")
+    there = replace(plain, near=Near(21.0285, 105.8542, 500))
+    await scheduled.add(place, there, key=None, answer=b"", now=NOW)
+    await asyncio.gather(*(scheduled.add(new_id(), plain, key=None, answer=b"", now=NOW) for _ in range(10)))
+    waiting = {one.id: one.draft for one in await scheduled.take_due(LATER, limit=100)}
+    assert waiting.pop(place).to == ()
+    assert [draft.to for draft in waiting.values()] == [("user:7",)]
+
+
 async def test_a_key_schedules_once_and_is_the_logs_key_too(log: EventLog, database: Database) -> None:
     scheduled, key = Scheduled(database), IdempotencyKey("k", "print")
     answers = await asyncio.gather(
