@@ -44,7 +44,8 @@ def compared(
     costs: Mapping[str, float] | None = None,
 ) -> list[Row]:
     """A row for each peer of the hub's. `figures`: by server, one for each round; the ratio is the median of
-    the rounds'. `costs`: by server, microseconds of its CPU for each."""
+    the rounds', without those in which a peer on a busy machine got nothing done. `costs`: by server,
+    microseconds of its CPU for each."""
     return [
         Row(
             what=what,
@@ -52,13 +53,18 @@ def compared(
             ours=median(figures["hub"]),
             peer=peer,
             theirs=median(theirs),
-            ratio=median(one / other for one, other in zip(figures["hub"], theirs, strict=True)),
+            ratio=_ratio(figures["hub"], theirs),
             goal=goals.get(peer),
             cost=f"{costs['hub']:.1f} / {costs[peer]:.1f}" if costs else "",
         )
         for peer, theirs in figures.items()
         if peer != "hub"
     ]
+
+
+def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> float | None:
+    rounds = [one / other for one, other in zip(ours, theirs, strict=True) if other]
+    return median(rounds) if rounds else None
 
 
 def alone(what: str, unit: str, figures: Sequence[float], goal: Goal | None = None, cost: str = "") -> Row:
