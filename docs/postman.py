@@ -59,6 +59,8 @@ def _request(method: str, path: str, operation: dict[str, Any], body: Any) -> di
     if body is not None:
         headers.append({"key": "Content-Type", "value": "application/json"})
         text = json.dumps(body, indent=2, ensure_ascii=False)
+        for before in ('"tenantId": "', "tenant:"):  # one that differs from the header is refused
+            text = text.replace(before + VARIABLES["tenant"], before + "{{tenant}}")
         request["body"] = {"mode": "raw", "raw": text, "options": {"raw": {"language": "json"}}}
     return request | {"header": headers}
 
@@ -75,11 +77,12 @@ def _url(path: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _value(parameter: dict[str, Any], value: str | None) -> dict[str, Any]:
-    """A parameter; one without a value is there but off, so that it can be filled in."""
+    """A parameter; one without a value is there but off, to be filled in, unless it is required."""
     schema = parameter["schema"]
-    example = value or str(schema.get("default", next(iter(schema.get("examples", ())), "")))
+    shown = schema.get("examples") or schema.get("enum") or [""]
+    example = value or str(schema.get("default", shown[0])).replace(VARIABLES["tenant"], "{{tenant}}")
     shape = {"key": parameter["name"], "value": example, "description": parameter.get("description", "")}
-    return shape | ({"disabled": True} if value is None else {})
+    return shape | ({} if value is not None or parameter.get("required") else {"disabled": True})
 
 
 def _auth(security: list[dict[str, Any]]) -> dict[str, Any]:

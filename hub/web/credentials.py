@@ -126,7 +126,12 @@ async def admin(request: web.Request) -> Admin:
         if "admin" not in key.scopes:
             raise ScopeMissing("this API key lacks the scope 'admin'")
         return Admin(key.tenant, f"key:{key.id}")
-    who = await principal(request)
+    try:
+        who = await principal(request)
+    except TokenMissing:
+        raise TokenMissing(
+            "nobody: send an admin's token or an API key as Authorization: Bearer, or the key as X-API-Key"
+        ) from None
     if not who.is_admin:
         raise Forbidden("this takes the role ADMIN, or an API key with the scope 'admin'")
     return Admin(who.tenant, f"user:{who.user}")

@@ -367,6 +367,14 @@ async def test_every_route_lets_in_whom_its_entry_names_and_nobody_else(living: 
                 assert status not in (401, 403, 405, 500), where
 
 
+async def test_an_admins_route_tells_nobody_of_keys_too(living: Start) -> None:
+    hub = await living()
+    async with hub.http.get("/admin/types") as answer:
+        problem = await answer.json(content_type=None)
+    assert (answer.status, problem["code"]) == (401, "token_missing")
+    assert "X-API-Key" in problem["detail"]
+
+
 async def test_nothing_is_served_that_is_not_in_the_table(living: Start) -> None:
     hub = await living()
     served = {

@@ -42,7 +42,7 @@ _DEFAULTS = json("What the tenant has said", ref("Defaults"))
 _TYPE = path("type", text(pattern="^[A-Za-z][A-Za-z0-9_.:-]{0,127}$", examples=["booking.created"]))
 _TEMPLATE = (
     path("type", text(pattern="^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$", examples=["booking.created"])),
-    path("channel", CHANNEL),
+    path("channel", CHANNEL | {"examples": ["sms"]}),  # what the example of a source is for
     query(
         "locale",
         text(pattern="^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,4}$", examples=["vi"]),
@@ -125,7 +125,11 @@ OPERATIONS: dict[str, Operation] = {
     "GET /admin/notifications/{id}/timeline": Operation(
         id="showTimelineOf",
         tag=_ADMIN,
-        parameters=(ID, query("userId", USER, "whose deliveries; required"), TENANT),
+        parameters=(
+            ID,
+            query("userId", USER, "whose deliveries", required=True, allowEmptyValue=False),
+            TENANT,
+        ),
         answers={200: json("Every step, oldest first", many(ref("Step")))},
         refuses=(*_READS, NotificationUnknown),
     ),
