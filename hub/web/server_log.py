@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 
+from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 
@@ -16,7 +17,7 @@ class OneLine(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         fault = record.exc_info[1] if record.exc_info else None
-        if isinstance(fault, HttpProcessingError):
+        if isinstance(fault, HttpProcessingError | web.RequestPayloadError):
             record.exc_info = None
             record.levelno, record.levelname = logging.INFO, "INFO"
             record.msg, record.args = "unreadable request: %s", (type(fault).__name__,)

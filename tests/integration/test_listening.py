@@ -8,6 +8,7 @@ import json
 import pytest
 
 from hub.services.tokens import MAX_TOKEN_BYTES
+from hub.settings import DEVELOPMENT_KEY
 from hub.web.listening import MAX_LINE
 from tests.living import Start, Stream
 from tests.realtime import Raw
@@ -69,6 +70,21 @@ async def test_what_cannot_be_read_is_refused_in_the_shape_of_every_refusal(
     assert "X-Request-Id: " in head
     assert "Server: hub\r\n" in head + "\r\n"
     assert "s3cret" not in body
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_body_that_is_not_what_it_says_leaves_no_traceback(
+    living: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub = await living()
+    key = f"X-API-Key: {DEVELOPMENT_KEY}\r\nX-Tenant-Id: acme".encode()
+    raw = await Raw.open(hub._port)
+    await raw.write(b"POST /notifications HTTP/1.1\r\nHost: hub\r\n%b\r\n" % key)
+    await raw.write(b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde")
+    answer = await raw.read_all()
+    raw.close()
+    assert answer.startswith(b"HTTP/1.1 400 ") and b'"code":"invalid_request"' in answer
+    assert "unreadable request: RequestPayloadError" in caplog.text
     assert "Traceback" not in caplog.text
 
 
