@@ -167,7 +167,7 @@ def errors() -> str:
     parts = []
     for one in explained().values():
         again = "; the same request may succeed later" if one.retryable else ""
-        said = f"{one.status}, *{one.title}*{again}. {one.meaning}"
+        said = f"{one.status or 'On connections'}, *{one.title}*{again}. {one.meaning}"
         parts.append(f"### {one.code}\n\n{said}\n\n**What to do.** {one.remedy}")
     return "\n\n".join(parts)
 

@@ -390,7 +390,7 @@ class NotConfigured(Missing):
 
 
 class Conflict(Refusal):
-    """The general case of the next two.
+    """The general case of `idempotency_conflict` and `state_conflict`.
 
     See `detail`.
     """

@@ -1,6 +1,6 @@
 """Every error code explained: the page that a problem's `type` leads to, and a part of the documentation.
 
-The words are those of the refusals themselves; three codes belong to HTTP and stand here.
+The words are those of the refusals themselves; some codes belong to HTTP or to connections and stand here.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ _CODE = re.compile(r"`([^`]+)`")
 
 
 class Explained(NamedTuple):
-    """One code. `retryable`: the same request may succeed later."""
+    """One code. `status` None: no HTTP answer has it, `error` and `session:closed` do. `retryable`: the same
+    may succeed later."""
 
     code: str
-    status: int
+    status: int | None
     title: str
     retryable: bool
     meaning: str
@@ -51,6 +52,32 @@ _OF_HTTP = (
         "Its log has the details under the answer's `X-Request-Id`; send both to who runs it.",
     ),
 )
+_OF_CONNECTIONS = (
+    Explained(
+        "internal",
+        None,
+        "Internal error",
+        True,
+        "The hub made a mistake with an event of a client.",
+        "Its log has the details; the connection goes on.",
+    ),
+    Explained(
+        "disconnected",
+        None,
+        "Disconnected",
+        False,
+        "An admin ended the connection.",
+        "Do not come back by yourself; whoever is at the screen may.",
+    ),
+    Explained(
+        "taken_over",
+        None,
+        "Taken over",
+        False,
+        "The client has come back on another connection, by its `pid`.",
+        "Nothing: the other connection goes on.",
+    ),
+)
 
 
 def explained() -> dict[str, Explained]:
@@ -59,7 +86,8 @@ def explained() -> dict[str, Explained]:
         Explained(kind.code, kind.status, kind.title, kind.retryable, *explanation(kind))
         for kind in all_refusals()
     ]
-    return {one.code: one for one in sorted((*found, *_OF_HTTP), key=lambda one: (one.status, one.code))}
+    every = sorted((*found, *_OF_HTTP, *_OF_CONNECTIONS), key=lambda one: (one.status or 1000, one.code))
+    return {one.code: one for one in every}
 
 
 async def error(request: web.Request) -> web.Response:
@@ -67,10 +95,10 @@ async def error(request: web.Request) -> web.Response:
     found = explained().get(request.match_info["code"])
     if found is None:
         raise Missing("no such error code")
-    again = "It may work later." if found.retryable else "The same request will be refused again."
+    again = "It may work later." if found.retryable else "It will be the same again."
     facts = {
         "Code": f"<code>{found.code}</code>",
-        "Status": str(found.status),
+        "Status": str(found.status or "none: it comes on a connection"),
         "What it means": _html(found.meaning),
         "What to do": _html(found.remedy),
         "Sent again": again,

@@ -10,8 +10,10 @@ from hub.domain.errors import all_refusals
 from hub.web.error_pages import explained
 from tests.doors import doors
 
+OTHERS = {"method_not_allowed", "internal_error", "internal", "disconnected", "taken_over"}
 
-@pytest.mark.parametrize("code", sorted({kind.code for kind in all_refusals()} | {"internal_error"}))
+
+@pytest.mark.parametrize("code", sorted({kind.code for kind in all_refusals()} | OTHERS))
 async def test_every_code_has_a_page_that_says_what_to_do(code: str) -> None:
     async with doors() as web:
         answer = await web.get(f"/errors/{code}")
