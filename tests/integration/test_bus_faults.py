@@ -255,6 +255,24 @@ async def test_a_publisher_whose_connection_was_closed_while_idle_loses_nothing(
     assert one.bus.publisher.dropped == 0
 
 
+async def test_what_valkey_refuses_is_a_fault_like_any_other(party: Party, log: Log, valkey: Valkey) -> None:
+    async with Redis.from_url(valkey.url) as client:
+        grant = ("ACL", "SETUSER", "hub", "on", ">secret", "resetkeys", "allchannels", "+@all")
+        await client.execute_command(*grant, "-publish", "-subscribe")
+        url = valkey.url.replace("//", "//hub:secret@")
+        one, other = [await party.node(url, pace=replace(QUICK, silence=PATIENT)) for _ in range(2)]
+        assert not one.bus.connected
+        one.bus.publish([Record(TENANT, "signal", body=b"lost")])
+        await eventually(lambda: one.bus.publisher and one.bus.publisher.dropped == 1)
+        await client.execute_command(*grant)
+        await eventually(lambda: one.bus.connected and other.bus.connected)
+        async with asyncio.timeout(PATIENT):
+            while not other.told:  # the breaker closes by itself
+                one.bus.publish([Record(TENANT, "signal", body=b"heard")])
+                await asyncio.sleep(0.02)
+    assert {record.body for record in other.told} == {b"heard"}
+
+
 async def test_closing_sends_what_waits(party: Party, log: Log, valkey: Valkey) -> None:
     one, other = [await party.node(valkey.url, poll_seconds=NEVER) for _ in range(2)]
     one.bus.publish(log.append_many(3000))
