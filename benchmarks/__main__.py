@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks import arrival, deliveries, fanout, idle, machine, reconnect, requests, targeted
+from benchmarks import arrival, deliveries, fanout, idle, machine, presence, reconnect, requests, targeted
 from benchmarks.rows import Row, table
 from benchmarks.running import FULL, QUICK, Run
 
@@ -22,6 +22,7 @@ PARTS: dict[str, Callable[[Run], Iterable[Row]]] = {
     "post": arrival.posted,
     "replay": arrival.replayed,
     "reconnect": reconnect.storm,
+    "presence": presence.counted,
     "deliveries": deliveries.mails,
 }
 

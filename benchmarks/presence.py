@@ -1,24 +1,29 @@
-"""What presence costs: `python benchmarks/presence.py [--sessions 10000]`.
+"""What presence costs: `python -m benchmarks presence`, or once `python benchmarks/presence.py`.
 
-Two hub processes in one, set as `hub serve` sets itself and without doors, over a real Valkey. Prints
-the CPU that a join takes here (roster, encoding, writing, announcing) and there (mirroring), and how long an
-answer about the tenant takes, with the CPU of it: the first time, while nothing changes, and after every
-change. Goals: 100 us a join, 20 ms an answer.
+Two hub processes in one, set as `hub serve` sets itself and without doors, over a real Valkey: the CPU
+that a join takes here (roster, encoding, writing, announcing) and there (mirroring), and how long an answer
+about the tenant takes, with the CPU of it: the first time, while nothing changes, and after every change.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 from redis.asyncio import Redis
 
+from benchmarks.rows import Goal, Row, alone
+from benchmarks.running import IDLE, Run
 from hub.cluster.bus import Bus
 from hub.cluster.elsewhere import Elsewhere
 from hub.cluster.embedded import EmbeddedValkey
@@ -34,6 +39,7 @@ from hub.services.presence import PresenceRules, PresenceService
 TENANT = "acme"
 ROLES = (("CUSTOMER",), ("CUSTOMER", "GUEST"), ("PROFESSIONAL",))
 CHANGES = 20
+GOALS = {"us CPU": 100.0, "ms": 20.0}  # for 10 000
 
 
 class Answered(NamedTuple):
@@ -130,15 +136,21 @@ class Process:
             await asyncio.sleep(0.02)
 
 
-def show(name: str, answers: Sequence[Answered]) -> None:
-    took = [answer.ms for answer in answers]
-    cpu = statistics.median([answer.cpu_ms for answer in answers])
-    print(
-        f"{name:<44} median {statistics.median(took):6.2f} ms   worst {max(took):6.2f} ms   CPU {cpu:6.2f} ms"
-    )
+class Measured(NamedTuple):
+    """`cpu_ms`: what each took of the processor, where that is not the figure itself."""
+
+    what: str
+    unit: str
+    values: list[float]
+    cpu_ms: float | None = None
 
 
-async def run(url: str, sessions: int) -> None:
+def answers(what: str, found: Sequence[Answered]) -> Measured:
+    cpu = statistics.median([answer.cpu_ms for answer in found])
+    return Measured(what, "ms", [answer.ms for answer in found], cpu)
+
+
+async def run(url: str, sessions: int) -> list[Measured]:
     here, there = Process(url, "here"), Process(url, "there")
     await here.open()
     await there.open()
@@ -151,13 +163,14 @@ async def run(url: str, sessions: int) -> None:
             await asyncio.sleep(0)
     while here.here._dirty:
         await asyncio.sleep(0.01)
-    print(f"{'CPU per join':<44} {(time.process_time() - started) / sessions * 1e6:6.1f} us")
+    found = [Measured("a join", "us CPU", [(time.process_time() - started) / sessions * 1e6])]
 
-    show("first answer, every session on this process", [await here.ask(asker)])
-    show("first answer, every session elsewhere", [await there.ask(asker)])
+    found.append(answers("first answer, every session here", [await here.ask(asker)]))
+    found.append(answers("first answer, every session elsewhere", [await there.ask(asker)]))
     assert await here.online() == await there.online() == sessions
     for name, process in (("here", here), ("elsewhere", there)):
-        show(f"answer, nothing changed, sessions {name}", [await process.ask(asker) for _ in range(100)])
+        same = [await process.ask(asker) for _ in range(100)]
+        found.append(answers(f"answer, nothing changed, sessions {name}", same))
     for name, process in (("here", here), ("elsewhere", there)):
         times = []
         for change in range(CHANGES):
@@ -165,7 +178,7 @@ async def run(url: str, sessions: int) -> None:
             await process.sees(sessions + 1 + change + (0 if process is here else CHANGES))
             process.verbs._counts.clear()
             times.append(await process.ask(asker))
-        show(f"answer, counted anew, sessions {name}", times)
+        found.append(answers(f"answer, counted anew, sessions {name}", times))
 
     started = time.process_time()
     first = sessions + 2 * CHANGES
@@ -175,24 +188,53 @@ async def run(url: str, sessions: int) -> None:
             await asyncio.sleep(0)
     await there.sees(first + sessions)
     used = (time.process_time() - started) / sessions * 1e6
-    print(f"{'CPU per join, mirrored and watched, both ends':<44} {used:6.1f} us")
+    found.append(Measured("a join, mirrored and watched, both ends", "us CPU", [used]))
     await here.close()
     await there.close()
+    return found
+
+
+def counted(run: Run) -> Iterable[Row]:
+    """In processes of its own: how a process is set holds for all of it."""
+    sessions = run.extent.idle
+    figures: dict[tuple[str, str], list[float]] = {}
+    cpu: dict[tuple[str, str], list[float]] = {}
+    for number in range(run.extent.long_rounds):
+        run.say(f"presence of {sessions}, round {number + 1} of {run.extent.long_rounds}")
+        command = [sys.executable, str(Path(__file__)), "--sessions", str(sessions), "--json"]
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        for one in [Measured(*line) for line in json.loads(said.splitlines()[-1])]:
+            figures.setdefault((one.what, one.unit), []).append(statistics.median(one.values))
+            if one.cpu_ms is not None:
+                cpu.setdefault((one.what, one.unit), []).append(one.cpu_ms * 1000)
+    for key, values in figures.items():
+        what, unit = key
+        goal = Goal(GOALS[unit], most=True, own=True) if sessions >= IDLE else None
+        cost = f"{statistics.median(cpu[key]):.0f}" if key in cpu else ""
+        yield alone(f"presence of {sessions}: {what}", unit, values, goal, cost)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sessions", type=int, default=10_000)
-    sessions = parser.parse_args().sessions
+    parser.add_argument("--sessions", type=int, default=IDLE)
+    parser.add_argument("--json", action="store_true", help="one line, for a program")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="valkey-") as directory:
         server = EmbeddedValkey(directory)
         server.start()
         try:
             settle()
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
-                runner.run(run(server.url, sessions))
+                found = runner.run(run(server.url, asked.sessions))
         finally:
             server.stop()
+    if asked.json:
+        print(json.dumps(found))
+        return
+    for one in found:
+        cpu = "" if one.cpu_ms is None else f"   CPU {one.cpu_ms:6.2f} ms"
+        median, worst = statistics.median(one.values), max(one.values)
+        print(f"{one.what:<44} median {median:6.2f} {one.unit}   worst {worst:6.2f} {one.unit}{cpu}")
 
 
 if __name__ == "__main__":
