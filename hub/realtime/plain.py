@@ -16,7 +16,7 @@ from aiohttp import web
 
 from hub.realtime.connection import Connection
 from hub.realtime.departures import Departures
-from hub.realtime.errors import ProtocolError
+from hub.realtime.errors import ProtocolError, WrongKind
 from hub.realtime.frames import Profile, text_frame
 from hub.realtime.outflow import Tick
 from hub.realtime.pulse import Pulse
@@ -78,7 +78,7 @@ class PlainSocket(WebSocket):
     # -- WebSocket -----------------------------------------------------------------------------------
     def on_message(self, payload: str | bytes) -> None:
         if isinstance(payload, bytes):
-            raise ProtocolError("binary message")
+            raise WrongKind("binary message")
         self.sockets.serial.put(self, payload)
 
     def on_pong(self) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from hub.realtime.departures import Departures
-from hub.realtime.errors import ProtocolError, TooLarge
+from hub.realtime.errors import ProtocolError
 from hub.realtime.outflow import Outflow, Tick
 from hub.realtime.wsframes import FrameParser, Op, Parsers, frame
 
@@ -24,7 +24,7 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 MAX_REASON = 123  # bytes of a close frame's text (section 5.5)
 CLOSE_TIMEOUT = 2.0  # seconds a peer may take to answer a close frame
 
-NORMAL, GOING_AWAY, BROKEN, POLICY, TOO_BIG, RESTART = 1000, 1001, 1002, 1008, 1009, 1012
+NORMAL, GOING_AWAY, POLICY, RESTART = 1000, 1001, 1008, 1012
 
 
 class HandshakeError(ValueError):
@@ -143,7 +143,7 @@ class WebSocket(Outflow):
         except ProtocolError as error:
             self._deaf = True
             if self.open:
-                self.end(TOO_BIG if isinstance(error, TooLarge) else BROKEN)
+                self.end(error.code)
                 self.on_broken(error)
             return
         if parser.idle:

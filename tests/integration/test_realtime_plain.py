@@ -153,7 +153,7 @@ async def test_a_handler_that_fails_costs_the_client_nothing() -> None:
 @on_both_loops
 async def test_a_binary_message_and_a_big_one_close() -> None:
     async with plain(max_message=100) as served:
-        for payload, code in ((b"x", 1002), ("x" * 101, 1009)):
+        for payload, code in ((b"x", 1003), ("x" * 101, 1009)):
             async with served.connect() as ws:
                 await (ws.send_bytes(payload) if isinstance(payload, bytes) else ws.send_str(payload))
                 assert (await ws.receive()).data == code

@@ -72,14 +72,13 @@ async def test_an_append_stores_everything_that_belongs_to_it(log: EventLog, dat
     planned = a_delivery(user="7", due_at=due)
     skipped = a_delivery(user="8", address=None, status=Status.SKIPPED, reason="no address")
     event = an_event("user:7", "role:ADMIN", exclude=("user:9",))
-    await log.append(
-        an_append(
-            event,
-            deliveries=[planned, skipped],
-            expand=[("role:ADMIN", ("email", "sms"))],
-            key=key("once", "print"),
-        )
+    append = an_append(
+        event,
+        deliveries=[planned, skipped],
+        expand=[("role:ADMIN", ("email", "sms"))],
+        key=key("once", "print"),
     )
+    await log.append(replace(append, request="r-1"))
     found = {row["id"]: row for row in await rows(database, deliveries)}
     assert found[planned.id] == {
         "id": planned.id,
@@ -107,6 +106,7 @@ async def test_an_append_stores_everything_that_belongs_to_it(log: EventLog, dat
         "digest": None,
         "digest_of": None,
         "unless_seen": False,
+        "request": "r-1",
     }
     assert found[skipped.id]["status"] == "skipped"
     assert found[skipped.id]["reason"] == "no address"
@@ -119,7 +119,7 @@ async def test_an_append_stores_everything_that_belongs_to_it(log: EventLog, dat
     [expansion] = await rows(database, expansions)
     assert (expansion["room"], expansion["channels"]) == ("role:ADMIN", "email sms")
     assert (expansion["event_id"], expansion["offset"]) == (event.id, 1)
-    assert (expansion["after"], expansion["done"]) == ("", False)
+    assert (expansion["after"], expansion["done"], expansion["request"]) == ("", False, "r-1")
     [kept] = await rows(database, idempotency_keys)
     assert (kept["key"], kept["fingerprint"]) == ("once", "print")
 
