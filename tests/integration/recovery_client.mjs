@@ -1,6 +1,6 @@
 // A stock socket.io-client with state recovery that does as it is told: one JSON array a line, both ways.
 // in:  ["cut"] ["go", url] ["emit", ...arguments] ["leave"] ["enter"]
-// out: ["connect", {id, recovered, pid, offset}] ["event", ...arguments] ["ack", answer] ["disconnect", reason] ["connect_error", message]
+// out: ["upgrade"] ["connect", {id, recovered, pid, offset}] ["event", ...arguments] ["ack", answer] ["disconnect", reason] ["connect_error", message]
 // usage: node recovery_client.mjs <package.json beside the client's node_modules> <url> <namespace> <token> [transport]
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -15,6 +15,7 @@ const manager = new Manager(url, {
 const socket = manager.socket(namespace, { auth: { token, recovery: true } });
 const print = (...line) => console.log(JSON.stringify(line));
 
+manager.on("open", () => manager.engine.once("upgrade", () => print("upgrade")));
 socket.on("connect", () =>
   print("connect", {
     id: socket.id,

@@ -31,11 +31,13 @@ KINDS = [
 
 
 class Node(Listener):
-    """The client as it reports: `connect`, `disconnect`, `ack`, and every event under its own name."""
+    """The client as it reports: `connect`, `upgrade`, `disconnect`, `ack`, and each event under its own name.
+    `transport`: the only one that it may use; "": polling, and then WebSocket."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, transport: str) -> None:
         super().__init__()
         self.process = process
+        self.transport = transport
 
     async def read(self) -> None:
         assert self.process.stdout is not None
@@ -47,6 +49,13 @@ class Node(Listener):
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps([name, *args]).encode() + b"\n")
         await self.process.stdin.drain()
+
+    async def settled(self, connection: int) -> None:
+        """Returns when its connection of that number has the transport it will keep. A server that dies
+        between the end of polling and the change to WebSocket is not noticed by this client before a ping is
+        missing."""
+        if not self.transport:
+            await self.wait("upgrade", count=connection)
 
     def numbers(self, event: str = "booking.created") -> list[int]:
         return [envelope["data"]["n"] for envelope in self.all(event)]
@@ -65,7 +74,7 @@ async def node(url: str, namespace: str, transport: str) -> AsyncIterator[Node]:
         stdout=asyncio.subprocess.PIPE,
         limit=1 << 20,
     )
-    client = Node(process)
+    client = Node(process, transport)
     reading = asyncio.create_task(client.read())
     try:
         await client.wait("connected")
@@ -100,11 +109,13 @@ async def test_the_stock_client_is_itself_again_after_a_drop_and_after_a_crash(t
         await send(here, 1, 2)
         for client in clients.values():
             await client.wait("booking.created", lambda envelope: envelope["data"]["n"] == 2)
+            await client.settled(1)
             await client.order("cut")
             await client.wait("disconnect")
         await send(here, 3, 4)
         for client in clients.values():
             await client.wait("connected", count=2)
+            await client.settled(2)
             await client.order("go", there)
         await send(here, 5)
         await cluster.kill9(0)
