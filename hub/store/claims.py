@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import orjson
-from sqlalchemy import Connection, RowMapping, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, select, update
 
-from hub.domain.delivery import CLAIMABLE, Claim, Member, Status
-from hub.store.crews import CLAIMED, take
+from hub.domain.delivery import CLAIMABLE, Claim, Member
+from hub.store.crews import CLAIMED, CLAIMING, take
 from hub.store.delivery_rows import D, address_of, is_push
 from hub.store.events import EVENT_COLUMNS, event_of
 from hub.store.preferences import defaults_of
@@ -39,19 +39,7 @@ _FREE = (
     )
     .with_for_update(skip_locked=True)  # whoever has it locked is claiming it
 )
-_CLAIM = (
-    update(deliveries)
-    .where(D.id.in_(_FREE.scalar_subquery()))
-    .values(
-        status=Status.SENDING,
-        fence=D.fence + 1,
-        lease_until=bindparam("lease_until"),
-        call_started=None,
-        maybe_duplicate=or_(D.maybe_duplicate, D.status == Status.UNKNOWN),
-        updated_at=bindparam("now"),
-    )
-    .returning(*CLAIMED)
-)
+_CLAIM = update(deliveries).where(D.id.in_(_FREE.scalar_subquery())).values(**CLAIMING).returning(*CLAIMED)
 # The events of claimed deliveries, with how their recipients read dates and words, what they want, and what
 # they did with it where that matters.
 _SOURCES = (

@@ -25,6 +25,15 @@ CLAIMED = (
     *(D.id, D.tenant, D.user, D.channel, D.address, D.fence, D.attempts, D.past_attempts, D.past_fence),
     *(D.maybe_duplicate, D.unless_seen, D.request),
 )
+# What claiming changes in a delivery.
+CLAIMING = {
+    "status": Status.SENDING,
+    "fence": D.fence + 1,
+    "lease_until": bindparam("lease_until"),
+    "call_started": None,
+    "maybe_duplicate": or_(D.maybe_duplicate, D.status == Status.UNKNOWN),
+    "updated_at": bindparam("now"),
+}
 _FRESH = (Status.PLANNED, Status.QUEUED)
 _ASKED = (
     select(D.id, D.tenant, D.user, D.channel, D.digest, D.digest_of)
@@ -64,15 +73,7 @@ _OLD_CREW = (
 _TAKE = (
     update(deliveries)
     .where(D.id.in_(bindparam("crew", expanding=True)))
-    .values(
-        status=Status.SENDING,
-        fence=D.fence + 1,
-        lease_until=bindparam("lease_until"),
-        call_started=None,
-        maybe_duplicate=or_(D.maybe_duplicate, D.status == Status.UNKNOWN),
-        updated_at=bindparam("now"),
-        digest_of=bindparam("leader"),
-    )
+    .values(**CLAIMING, digest_of=bindparam("leader"))
     .returning(*CLAIMED)
 )
 
